@@ -79,18 +79,7 @@ export const int = int32;
 export const long = int64;
 
 /** All element types, by `id`. */
-export const dtypes: readonly DType[] = [
-  bool,
-  uint8,
-  int8,
-  int16,
-  int32,
-  int64,
-  float16,
-  bfloat16,
-  float32,
-  float64,
-];
+export const dtypes: readonly DType[] = [bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64];
 
 const promotions: DType[] = dtypes.flatMap((a) => dtypes.map((b) => promotePair(a, b)));
 

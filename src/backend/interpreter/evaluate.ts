@@ -1,0 +1,146 @@
+/** Turns expressions into closures. */
+import type { DTypeName } from "../../dtype.ts";
+import type { Axis, BinaryOp, CompareOp, Expr, FunctionName, UnaryOp } from "../../ir/expr.ts";
+import { computeType, walk } from "../../ir/expr.ts";
+import type { Kernel } from "../../ir/kernel.ts";
+import { hostFunctions, nextafterFloat32 } from "../../ir/special.ts";
+import {
+  binaryFunction,
+  bitcastFunction,
+  castFunction,
+  compareFunction,
+  fmaFunction,
+  roundedBinary,
+  unaryFunction,
+} from "./arithmetic.ts";
+import { elementAccess, type Value } from "./elements.ts";
+
+/** What an expression may refer to while a kernel runs. */
+export interface Frame {
+  readonly view: DataView;
+  /** Byte address of each buffer's first element. */
+  readonly addresses: readonly number[];
+  readonly params: readonly Value[];
+  /** The current index of each axis. */
+  readonly indices: Map<Axis, number>;
+  /** By stage: its value and, for arg-reductions, its index. */
+  readonly stages: (readonly Value[])[];
+  accumulator: Value;
+}
+
+export interface EvaluateOptions {
+  /** Whether a float32 fma rounds once. Default false: a backend may do either. */
+  readonly fusedMultiplyAdd?: boolean;
+}
+
+export type Evaluator = (frame: Frame) => Value;
+type Step = (frame: Frame, values: readonly Value[]) => Value;
+
+/**
+ * A function that evaluates `e`. Each distinct node is computed once per call, in an order in which operands come
+ * first: expressions share their parts so much that walking them as trees would take exponential time.
+ */
+export function evaluator(e: Expr, kernel: Kernel, options: EvaluateOptions = {}): Evaluator {
+  const positions = new Map<Expr, number>();
+  const steps: Step[] = [];
+  walk(e, (node) => {
+    const args = node.args.map((a) => positions.get(a) as number);
+    positions.set(node, steps.length);
+    steps.push(step(node, args, kernel, options));
+  });
+  const values: Value[] = new Array(steps.length).fill(0);
+  const last = steps.length - 1;
+  return (frame) => {
+    for (let i = 0; i <= last; i++) values[i] = (steps[i] as Step)(frame, values);
+    return values[last] as Value;
+  };
+}
+
+function step(e: Expr, args: readonly number[], kernel: Kernel, options: EvaluateOptions): Step {
+  const [a, b, c] = args as [number, number, number];
+  switch (e.op) {
+    case "const": {
+      const value = e.value as Value;
+      return () => value;
+    }
+    case "param":
+      if (kernel.params[e.slot] !== e.type)
+        throw new Error(`IR: kernel ${kernel.name} has no ${e.type} param ${e.slot}`);
+      return (frame) => frame.params[e.slot] as Value;
+    case "index": {
+      const axis = e.axis as Axis;
+      return (frame) => {
+        const index = frame.indices.get(axis);
+        if (index === undefined) throw new Error(`IR: kernel ${kernel.name} uses axis ${axis.name} outside its loop`);
+        return index;
+      };
+    }
+    case "load": {
+      const dtype = bufferType(kernel, e.slot, e);
+      const { size, read } = elementAccess[dtype];
+      const zero = e.type === "i64" ? 0n : 0;
+      const masked = args.length > 1;
+      return (frame, v) => {
+        if (masked && !v[b]) return zero;
+        return read(frame.view, (frame.addresses[e.slot] as number) + (v[a] as number) * size);
+      };
+    }
+    case "stage":
+      return (frame) => (frame.stages[e.slot] as readonly Value[])[e.component] as Value;
+    case "accumulator":
+      return (frame) => frame.accumulator;
+    case "fma": {
+      const f = fmaFunction(e.type, options.fusedMultiplyAdd ?? false);
+      return (_, v) => f(v[a] as Value, v[b] as Value, v[c] as Value);
+    }
+    case "select":
+      return (_, v) => (v[a] ? v[b] : v[c]) as Value;
+    case "cast": {
+      const f = castFunction((e.args[0] as Expr).type, e.type);
+      return (_, v) => f(v[a] as Value);
+    }
+    case "bitcast": {
+      const f = bitcastFunction((e.args[0] as Expr).type, e.type);
+      return (_, v) => f(v[a] as Value);
+    }
+    case "function":
+    case "host": {
+      // Functions in float32 are evaluated in float64 and rounded: what their decompositions are measured against.
+      const f = functionOf(e.name as FunctionName, e);
+      return (_, v) => f(v[a] as Value, v[b] ?? 0);
+    }
+    case "eq":
+    case "ne":
+    case "lt":
+    case "le":
+    case "gt":
+    case "ge": {
+      const f = compareFunction(e.op as CompareOp);
+      return (_, v) => f(v[a] as Value, v[b] as Value);
+    }
+    default: {
+      if (args.length === 1) {
+        const f = unaryFunction(e.op as UnaryOp, e.type);
+        return (_, v) => f(v[a] as Value);
+      }
+      const f = binaryFunction(e.op as BinaryOp, e.type);
+      return (_, v) => f(v[a] as Value, v[b] as Value);
+    }
+  }
+}
+
+function functionOf(name: FunctionName, e: Expr): (x: Value, y: Value) => Value {
+  if (e.type === "f32" && name === "nextafter") return nextafterFloat32 as (x: Value, y: Value) => Value;
+  if (!e.isFloat) throw new Error(`IR: ${name} of ${e.type}`);
+  return roundedBinary(hostFunctions[name], e.type);
+}
+
+/** The element type of buffer `slot`, whose values `e` must have the compute type of. */
+export function bufferType(kernel: Kernel, slot: number, e: Expr): DTypeName {
+  const buffer = kernel.buffers[slot];
+  if (buffer === undefined) throw new Error(`IR: kernel ${kernel.name} has no buffer ${slot}`);
+  if (computeType(buffer.dtype) !== e.type) {
+    throw new Error(`IR: kernel ${kernel.name} uses buffer ${slot} (${buffer.dtype}) as ${e.type}`);
+  }
+  return buffer.dtype;
+}

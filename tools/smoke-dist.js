@@ -34,13 +34,16 @@ assert.equal(tensorToString(view), "tensor([[0.0000, 0.2500],\n        [0.5000, 
 // The package does what it is for, once it has its entry point.
 if (modules.includes("index.js")) {
   const torch = await import("kindling");
-  const x = torch.tensor([[1, 2.5], [3, 4]], { requires_grad: true });
+  const x = torch.tensor(
+    [
+      [1, 2.5],
+      [3, 4],
+    ],
+    { requires_grad: true },
+  );
   x.mul(x).sum().backward();
   assert.equal(String(x.grad), "tensor([[2., 5.],\n        [6., 8.]])");
   torch.manual_seed(0);
-  assert.equal(
-    String(torch.rand(2, 3)),
-    "tensor([[0.4963, 0.7682, 0.0885],\n        [0.1320, 0.3074, 0.6341]])",
-  );
+  assert.equal(String(torch.rand(2, 3)), "tensor([[0.4963, 0.7682, 0.0885],\n        [0.1320, 0.3074, 0.6341]])");
 }
 console.log(`dist/ works on Node ${process.version}: ${modules.length} modules`);

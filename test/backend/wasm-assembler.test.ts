@@ -164,6 +164,21 @@ test("control flow, calls, imports and memory", () => {
   );
 });
 
+test("code can be inserted at an earlier place", () => {
+  const module = new ModuleBuilder();
+  const f = module.function(["i32"], ["i32"], "f");
+  const a = f.local("i32");
+  const start = f.insertion();
+  f.loop(() => {
+    f.get(a);
+    const inside = f.insertion();
+    f.at(inside, () => f.get(f.parameter(0)).i32(7).op("i32.add").set(a));
+    f.get(a).op("i32.mul");
+    f.at(start, () => f.i32(3).set(a));
+  }, "i32");
+  assert.equal(instantiate(module).f(10), 3 * 17);
+});
+
 test("released locals are used again", () => {
   const f = new ModuleBuilder().function(["i32"], []);
   const a = f.local("v128");

@@ -29,7 +29,7 @@ const EMPTY_BLOCK = 0x40;
 
 /** A growing run of bytes. */
 export class ByteWriter {
-  private buffer = new Uint8Array(1024);
+  private buffer = new Uint8Array(64);
   private view = new DataView(this.buffer.buffer);
   length = 0;
 
@@ -125,6 +125,27 @@ export class Label {
   }
 }
 
+/** A place in a function's code where more can be inserted later: the code of `at(section, …)` goes there. */
+export class CodeSection {
+  readonly parts: (ByteWriter | CodeSection)[] = [new ByteWriter()];
+  readonly depth: number;
+  constructor(depth: number) {
+    this.depth = depth;
+  }
+  get tail(): ByteWriter {
+    return this.parts[this.parts.length - 1] as ByteWriter;
+  }
+  get length(): number {
+    return this.parts.reduce((sum, part) => sum + part.length, 0);
+  }
+  write(out: ByteWriter): void {
+    for (const part of this.parts) {
+      if (part instanceof CodeSection) part.write(out);
+      else out.bytes(part.written());
+    }
+  }
+}
+
 /** The body of one function. Every method appends an instruction and returns the builder. */
 export class FunctionBuilder implements Callable {
   readonly position: number;
@@ -132,7 +153,9 @@ export class FunctionBuilder implements Callable {
   readonly params: readonly ValueType[];
   readonly results: readonly ValueType[];
   private readonly module: ModuleBuilder;
-  private readonly code = new ByteWriter();
+  private readonly body = new CodeSection(0);
+  private section = this.body;
+  private code = this.body.tail;
   private readonly locals: ValueType[] = [];
   private readonly free = new Map<ValueType, Local[]>();
   private depth = 0;
@@ -161,6 +184,28 @@ export class FunctionBuilder implements Callable {
       if (list) list.push(local);
       else this.free.set(local.type, [local]);
     }
+  }
+
+  /**
+   * Marks this place, so that code found necessary later can still be put here. It may set locals but must leave the
+   * stack as it is.
+   */
+  insertion(): CodeSection {
+    const inserted = new CodeSection(this.depth);
+    this.section.parts.push(inserted, new ByteWriter());
+    this.code = this.section.tail;
+    return inserted;
+  }
+  /** Runs `emit` with its instructions going to the end of `section`. */
+  at(section: CodeSection, emit: () => void): void {
+    const { section: savedSection, depth: savedDepth } = this;
+    this.section = section;
+    this.code = section.tail;
+    this.depth = section.depth;
+    emit();
+    this.section = savedSection;
+    this.code = savedSection.tail;
+    this.depth = savedDepth;
   }
 
   get(local: Local): this {
@@ -308,7 +353,7 @@ export class FunctionBuilder implements Callable {
   call(target: Callable): this {
     this.code.u8(0x10);
     // Padded to 5 bytes: own functions are numbered after the imports, whose number is known at the end.
-    this.module.noteCall(this, this.code.length, target);
+    this.module.noteCall(this.code, this.code.length, target);
     this.code.bytes([0x80, 0x80, 0x80, 0x80, 0x00]);
     return this;
   }
@@ -331,12 +376,6 @@ export class FunctionBuilder implements Callable {
     return this;
   }
 
-  /** Sets the function index of the call at `at`. */
-  patchCall(at: number, index: number): void {
-    const code = this.code.written();
-    for (let i = 0; i < 5; i++) code[at + i] = ((index >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0);
-  }
-
   /** The function's entry in the code section. */
   write(out: ByteWriter): void {
     const head = new ByteWriter();
@@ -351,9 +390,9 @@ export class FunctionBuilder implements Callable {
       head.u32(count);
       head.u8(typeCodes[type]);
     }
-    out.u32(head.length + this.code.length + 1);
+    out.u32(head.length + this.body.length + 1);
     out.bytes(head.written());
-    out.bytes(this.code.written());
+    this.body.write(out);
     out.u8(0x0b);
   }
 }
@@ -378,7 +417,7 @@ export class ModuleBuilder {
   private readonly imports: ImportedFunction[] = [];
   private memory: { module: string; name: string; limits: MemoryLimits } | undefined;
   private readonly functions: { builder: FunctionBuilder; type: number; exported: string | undefined }[] = [];
-  private readonly calls: { from: FunctionBuilder; at: number; target: Callable }[] = [];
+  private readonly calls: { code: ByteWriter; at: number; target: Callable }[] = [];
 
   private type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const key = `${params.join()}:${results.join()}`;
@@ -402,9 +441,9 @@ export class ModuleBuilder {
     this.functions.push({ builder, type: this.type(params, results), exported });
     return builder;
   }
-  /** For FunctionBuilder: `from` calls `target` at byte `at`. */
-  noteCall(from: FunctionBuilder, at: number, target: Callable): void {
-    this.calls.push({ from, at, target });
+  /** For FunctionBuilder: the call at byte `at` of `code` goes to `target`. */
+  noteCall(code: ByteWriter, at: number, target: Callable): void {
+    this.calls.push({ code, at, target });
   }
   private index(target: Callable): number {
     return target.imported ? target.position : this.imports.length + target.position;
@@ -412,7 +451,10 @@ export class ModuleBuilder {
 
   /** The finished module. */
   bytes(): Uint8Array<ArrayBuffer> {
-    for (const { from, at, target } of this.calls) from.patchCall(at, this.index(target));
+    for (const { code, at, target } of this.calls) {
+      const index = this.index(target);
+      for (let i = 0; i < 5; i++) code.written()[at + i] = ((index >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0);
+    }
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     const section = (id: number, count: number, write: (section: ByteWriter) => void): void => {

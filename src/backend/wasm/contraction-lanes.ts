@@ -1,0 +1,68 @@
+/** The vector instructions for each type in which a contraction accumulates. */
+import { NotImplementedError } from "../../errors.ts";
+import type { ComputeType } from "../../ir/expr.ts";
+import type { FunctionBuilder, Local, ValueType } from "./assembler.ts";
+import type { MemoryLaneOp, MemoryOp, PlainOp } from "./opcodes.ts";
+
+/** Vectors of columns in a panel. */
+export const TILE_GROUPS = 2;
+
+export interface Lanes {
+  readonly type: ValueType & ComputeType;
+  /** Bytes of an element. */
+  readonly size: 4 | 8;
+  /** Elements in a vector: the columns of a group. A panel is two groups. */
+  readonly count: 4 | 2;
+  readonly load: MemoryOp;
+  readonly store: MemoryOp;
+  readonly loadSplat: MemoryOp;
+  readonly loadLane: MemoryLaneOp;
+  readonly storeLane: MemoryLaneOp;
+  readonly add: PlainOp;
+  readonly mul: PlainOp;
+  /** a·b + c in one instruction, where there is one. */
+  readonly madd: PlainOp | undefined;
+}
+
+export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
+  switch (type) {
+    case "f32":
+    case "i32":
+      return {
+        type,
+        size: 4,
+        count: 4,
+        load: `${type}.load`,
+        store: `${type}.store`,
+        loadSplat: "v128.load32_splat",
+        loadLane: "v128.load32_lane",
+        storeLane: "v128.store32_lane",
+        add: `${type}x4.add`,
+        mul: `${type}x4.mul`,
+        madd: relaxed && type === "f32" ? "f32x4.relaxed_madd" : undefined,
+      };
+    case "f64":
+    case "i64":
+      return {
+        type,
+        size: 8,
+        count: 2,
+        load: `${type}.load`,
+        store: `${type}.store`,
+        loadSplat: "v128.load64_splat",
+        loadLane: "v128.load64_lane",
+        storeLane: "v128.store64_lane",
+        add: `${type}x2.add`,
+        mul: `${type}x2.mul`,
+        madd: relaxed && type === "f64" ? "f64x2.relaxed_madd" : undefined,
+      };
+    default:
+      throw new NotImplementedError(`contraction: accumulating in ${type}`);
+  }
+}
+
+/** `sum += a · b`, on vectors. */
+export function multiplyAdd(f: FunctionBuilder, lanes: Lanes, sum: Local, a: Local, b: Local): void {
+  if (lanes.madd) f.get(a).get(b).get(sum).op(lanes.madd).set(sum);
+  else f.get(sum).get(a).get(b).op(lanes.mul).op(lanes.add).set(sum);
+}

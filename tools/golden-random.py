@@ -178,8 +178,16 @@ for dtype in (F32, F64):
     case("poisson", dtype, 80, seed=20, run=lambda: torch.poisson(ramp * 0.125), scale=0.125, shift=0)
     for p in (0.0, 0.02, 0.25, 0.5, 0.625, 0.97, 1.0):
         case("binomial", dtype, 80, (p,), seed=21, run=lambda: torch.binomial(ramp * 3, torch.full_like(ramp, p)))
+    case("poisson", dtype, 9000, seed=20, run=lambda: torch.poisson(torch.arange(9000, dtype=dtype) * 2**-7 + 10),
+         scale=2**-7, shift=10)
+    for count, p in ((30, 0.4), (25, 0.5), (1000, 0.03), (22, 0.45)):
+        case("binomial", dtype, 9000, (p,), seed=21, scale=0, shift=count,
+             run=lambda: torch.binomial(torch.full((9000,), count, dtype=dtype), torch.full((9000,), p, dtype=dtype)))
     case("standard_gamma", dtype, 80, seed=22, tolerance=16 if dtype is F64 else 1,
          run=lambda: torch._standard_gamma(ramp * 0.25 + 0.125), scale=0.25, shift=0.125)
+
+case("standard_gamma", F32, 3000, seed=22, tolerance=2, scale=2**-10, shift=0.5,
+     run=lambda: torch._standard_gamma(torch.arange(3000) * 2**-10 + 0.5))
 
 # Streams: several calls, one after the other, with the kept normal sample passing between them.
 streams = []
@@ -246,8 +254,65 @@ weighted = list(WeightedRandomSampler([0.1, 0.9, 0.4, 0.7, 3.0, 0.6], 5, replace
 data = {"loaders": loaders, "samplers": samplers,
         "sequence": {"subset": subset, "split": split, "weighted": weighted, "state": state()["state"]}}
 
+def message(call):
+    try:
+        call()
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    raise AssertionError("no error")
+
+
+empty = torch.empty
+errors = {
+    "uniform_ from > to": message(lambda: empty(2).uniform_(3, 1)),
+    "uniform_ tiny and huge": message(lambda: empty(2).uniform_(1e-7, -1e30)),
+    "uniform_ wide": message(lambda: empty(2).uniform_(-3e38, 3e38)),
+    "uniform_ nan": message(lambda: empty(2).uniform_(float("nan"), 1)),
+    "uniform_ half": message(lambda: empty(2, dtype=F16).uniform_(0, 1e6)),
+    "uniform_ uint8": message(lambda: empty(2, dtype=U8).uniform_()),
+    "normal_ std": message(lambda: empty(2).normal_(0, -1234567.0)),
+    "normal_ empty": message(lambda: empty(0).normal_(0, -0.5)),
+    "normal_ int32": message(lambda: empty(2, dtype=I32).normal_()),
+    "log_normal_ std": message(lambda: empty(2).log_normal_(0, 0)),
+    "random_ empty range": message(lambda: empty(2, dtype=I64).random_(5, 5)),
+    "random_ uint8": message(lambda: empty(2, dtype=U8).random_(0, 300)),
+    "random_ uint8 below": message(lambda: empty(2, dtype=U8).random_(-5, 10)),
+    "random_ bits": message(lambda: empty(2, dtype=I32).random_(-(2**63), None)),
+    "random_ bits half": message(lambda: empty(2, dtype=F16).random_(-(2**63), None)),
+    "random_ half": message(lambda: empty(2, dtype=F16).random_(0, 70000)),
+    "randperm uint8": message(lambda: torch.randperm(300, dtype=U8)),
+    "randperm half": message(lambda: torch.randperm(2050, dtype=F16)),
+    "bernoulli_ p": message(lambda: empty(2).bernoulli_(1.5)),
+    "bernoulli p": message(lambda: torch.bernoulli(torch.tensor([0.5, 1.5]))),
+    "exponential_ lambda": message(lambda: empty(2).exponential_(-1)),
+    "exponential_ int64": message(lambda: empty(2, dtype=I64).exponential_()),
+    "cauchy_ sigma": message(lambda: empty(2).cauchy_(0, 0)),
+    "cauchy_ uint8": message(lambda: empty(2, dtype=U8).cauchy_()),
+    "geometric_ p": message(lambda: empty(2).geometric_(1.0)),
+    "geometric_ bool": message(lambda: empty(2, dtype=BOOL).geometric_(0.5)),
+    "multinomial zeros": message(lambda: torch.multinomial(torch.zeros(3), 1)),
+    "multinomial zeros replaced": message(lambda: torch.multinomial(torch.zeros(3), 2, True)),
+    "multinomial negative": message(lambda: torch.multinomial(torch.tensor([1.0, -1]), 1)),
+    "multinomial negative replaced": message(lambda: torch.multinomial(torch.tensor([1.0, -1]), 3, True)),
+    "multinomial infinite replaced": message(lambda: torch.multinomial(torch.tensor([1.0, float("inf")]), 3, True)),
+    "multinomial none": message(lambda: torch.multinomial(torch.ones(3), 0, True)),
+    "multinomial too many": message(lambda: torch.multinomial(torch.ones(3), 5)),
+    "poisson": message(lambda: torch.poisson(torch.tensor([-1.0]))),
+    "seed too great": message(lambda: torch.Generator().manual_seed(2**64)),
+    "seed too small": message(lambda: torch.Generator().manual_seed(-(2**63) - 1)),
+    "seed float": message(lambda: torch.Generator().manual_seed(3.7)),
+    "state size": message(lambda: torch.Generator().set_state(torch.zeros(10, dtype=U8))),
+    "state zeros": message(lambda: torch.Generator().set_state(torch.zeros(5056, dtype=U8))),
+    "state float": message(lambda: torch.Generator().set_state(torch.zeros(5056))),
+}
+torch.manual_seed(28)
+overflow = torch.multinomial(torch.tensor([3e38, 3e38, 1.0]), 5, True).tolist()
+casts = [[str(v), torch.tensor([v]).float().item(), torch.tensor([v]).double().item(), torch.tensor([v]).bfloat16().item()]
+         for v in (2**60 + 2**36 + 1, 2**60 + 2**36, -(2**60) - 2**36 - 1, 2**62 + 2**38 + 1, 2**63 - 1, -(2**63), 2**53 + 1)]
+
 golden = {"torch": torch.__version__, "cases": cases, "streams": streams,
-          "saved": {"state": saved_state, "after": after_saved, "fresh": fresh}, "data": data}
+          "saved": {"state": saved_state, "after": after_saved, "fresh": fresh}, "data": data,
+          "errors": errors, "overflow": overflow, "casts": casts}
 path = "test/random/golden.json"
 with open(path, "w") as file:
     # One case a line, so that a change is readable as a difference.

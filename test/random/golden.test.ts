@@ -194,7 +194,7 @@ function run(c: Case, generator: Generator): ArrayBufferView {
       random.poisson(floats, ramp(c.scale ?? 1, c.shift ?? 0), generator);
       return out;
     case "binomial":
-      random.binomial(floats, ramp(3, 0), ramp(0, numbers[0]), generator);
+      random.binomial(floats, ramp(c.scale ?? 3, c.shift ?? 0), ramp(0, numbers[0]), generator);
       return out;
     case "standard_gamma":
       random.standard_gamma(floats, ramp(c.scale ?? 1, c.shift ?? 0), generator);
@@ -283,7 +283,7 @@ test("a state saved by PyTorch continues, and is saved as it was", () => {
 });
 
 /** A loader's epoch in terms of what sampling.ts says about it. */
-function* epoch(c: Loader, generator: Generator | null): Generator_ {
+function* epoch(c: Loader, generator: Generator | null): IterableIterator<number[]> {
   drawSeed(generator ?? undefined);
   const indices = randomSamplerIndices(c.n, { generator });
   for (;;) {
@@ -297,7 +297,6 @@ function* epoch(c: Loader, generator: Generator | null): Generator_ {
     yield batch;
   }
 }
-type Generator_ = IterableIterator<number[]>;
 
 for (const c of golden.data.loaders) {
   const { batches, default: _, generator: __, ...what } = c;

@@ -100,7 +100,6 @@ function drawWithReplacement(
       previous = cumulated[j];
     }
     for (let j = 0; j < categories; j++) cumulated[j] /= previous;
-    cumulated[categories - 1] = 1;
     for (let i = 0; i < samples; i++) {
       const u = generator.random53();
       let low = 0;

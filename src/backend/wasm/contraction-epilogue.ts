@@ -7,8 +7,7 @@ import { computeType, type Expr, walk } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, affineAccess, Parameters } from "./contraction-affine.ts";
-import { type Lanes, TILE_GROUPS } from "./contraction-lanes.ts";
-import { TILE_ROW_BYTES } from "./contraction-microkernel.ts";
+import { type Lanes, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 import { emitAdjacent } from "./contraction-pack.ts";
 import { rawElements } from "./elements.ts";
 import type { PlainOp } from "./opcodes.ts";
@@ -60,13 +59,169 @@ export function planStreams(kernel: ContractionKernel, lanes: Lanes): StreamPlan
   return possible ? { streams, loads, stores } : null;
 }
 
-/** Addresses and strides (in bytes) of the tables of a plan's streams: stream s has its tables at `+ s * stride`. */
+/** Bytes between the row tables and between the column tables of neighbouring streams. */
 export interface StreamTables {
   readonly rowStride: number;
   readonly columnStride: number;
 }
 
-/** A function (block, rows, count, tile, rowTables, columnTables): the stores for `count` columns of a panel. */
+/** Writes vector code for the values that a plan stores. */
+class VectorValues {
+  private readonly f: FunctionBuilder;
+  private readonly lanes: Lanes;
+  /** Constants and parameters, as vectors made once. */
+  private readonly uniforms = new Map<Expr, Local>();
+
+  constructor(f: FunctionBuilder, lanes: Lanes, parameters: Parameters, plan: StreamPlan) {
+    this.f = f;
+    this.lanes = lanes;
+    const seen = new Set<Expr>();
+    for (const { value } of plan.stores)
+      walk(
+        value,
+        (node) => {
+          if ((node.op !== "const" && node.op !== "param") || node.type !== lanes.type) return;
+          const local = f.local("v128");
+          parameters.pushScalar(node);
+          f.op(`${lanes.shape}.splat`).set(local);
+          this.uniforms.set(node, local);
+        },
+        seen,
+      );
+  }
+
+  /** Pushes the value of `e` for one vector of columns. */
+  push(e: Expr, sum: Local, pushLoad: (load: Expr) => void): void {
+    const { f } = this;
+    const { shape } = this.lanes;
+    const values = new Map<Expr, Local>(this.uniforms);
+    const compute = (node: Expr): void => {
+      if (node.op === "accumulator") {
+        f.get(sum);
+        return;
+      }
+      const known = values.get(node);
+      if (known) {
+        f.get(known);
+        return;
+      }
+      if (node.op === "load") pushLoad(node);
+      else {
+        compute(node.args[0]);
+        if (node.args.length > 1) compute(node.args[1]);
+        if (node.op === "fma") {
+          f.op(`${shape}.mul`);
+          compute(node.args[2]);
+          f.op(`${shape}.add`);
+        } else f.op(`${shape}.${node.op}` as PlainOp);
+      }
+      const local = f.local("v128");
+      f.tee(local);
+      values.set(node, local);
+    };
+    compute(e);
+    for (const [node, local] of values) if (!this.uniforms.has(node)) f.release(local);
+  }
+}
+
+/** Parameters that follow the micro-kernel's own when it stores through streams. */
+export interface TileFinish {
+  readonly parameterCount: number;
+  /** Stores the sums of a tile. */
+  emit(f: FunctionBuilder, parameters: readonly Local[], sums: readonly (readonly Local[])[]): void;
+}
+
+/**
+ * Stores straight from the micro-kernel's registers, for panels where every stream is adjacent within both groups of
+ * columns. Parameters: block, row tables, and for each stream the column address of each group along n, or the one
+ * address of all.
+ */
+export function streamFinish(
+  kernel: ContractionKernel,
+  lanes: Lanes,
+  plan: StreamPlan,
+  tables: StreamTables,
+): TileFinish {
+  const positions: number[] = [];
+  let parameterCount = 2;
+  for (const stream of plan.streams) {
+    positions.push(parameterCount);
+    parameterCount += stream.alongN ? TILE_GROUPS : 1;
+  }
+  return {
+    parameterCount,
+    emit(f, parameters, sums) {
+      const [block, rowTables] = parameters as [Local, Local];
+      const values = new VectorValues(f, lanes, new Parameters(f, block, kernel.buffers.length), plan);
+      const row = plan.streams.map(() => f.local("i32"));
+      for (const [r, pair] of sums.entries()) {
+        for (const s of plan.streams.keys())
+          f.get(rowTables)
+            .memory("i32.load", s * tables.rowStride + 4 * r)
+            .set(row[s]);
+        const pushAddress = (s: number, g: number) =>
+          f
+            .get(row[s])
+            .get(parameters[positions[s] + (plan.streams[s].alongN ? g : 0)])
+            .op("i32.add");
+        for (const [g, sum] of pair.entries()) {
+          for (const { stream, value } of plan.stores) {
+            pushAddress(stream, g);
+            values.push(value, sum, (load) => {
+              const s = plan.loads.get(load) as number;
+              pushAddress(s, g).memory(plan.streams[s].alongN ? "v128.load" : lanes.loadSplat);
+            });
+            f.memory("v128.store");
+          }
+        }
+      }
+    },
+  };
+}
+
+/** Pushes whether `streamFinish` may serve a panel with `count` columns and its column tables at `columnTables`. */
+export function emitAllAdjacent(
+  f: FunctionBuilder,
+  lanes: Lanes,
+  plan: StreamPlan,
+  tables: StreamTables,
+  count: Local,
+  columnTables: Local,
+): void {
+  const at = f.local("i32");
+  f.get(count)
+    .i32(TILE_GROUPS * lanes.count)
+    .op("i32.eq");
+  for (const [s, { alongN }] of plan.streams.entries()) {
+    if (!alongN) continue;
+    for (let g = 0; g < TILE_GROUPS; g++) {
+      f.get(columnTables)
+        .i32(s * tables.columnStride + 4 * g * lanes.count)
+        .op("i32.add")
+        .set(at);
+      emitAdjacent(f, lanes, at);
+      f.op("i32.and");
+    }
+  }
+  // Whole vectors are stored, so every store must run along n.
+  if (plan.stores.some(({ stream }) => !plan.streams[stream].alongN)) f.drop().i32(0);
+  f.release(at);
+}
+
+/** Pushes the parameters of `streamFinish`, without block and row tables. */
+export function pushFinishParameters(
+  f: FunctionBuilder,
+  lanes: Lanes,
+  plan: StreamPlan,
+  tables: StreamTables,
+  columnTables: Local,
+): void {
+  for (const [s, { alongN }] of plan.streams.entries())
+    for (let g = 0; g < (alongN ? TILE_GROUPS : 1); g++)
+      f.get(columnTables).memory("i32.load", s * tables.columnStride + 4 * g * lanes.count);
+}
+
+/** A function (block, rows, count, tile, rowTables, columnTables): the stores for `count` columns of any panel. */
 export function emitStreamEpilogue(
   module: ModuleBuilder,
   kernel: ContractionKernel,
@@ -76,21 +231,7 @@ export function emitStreamEpilogue(
 ): FunctionBuilder {
   const f = module.function(new Array(6).fill("i32"), []);
   const [block, rows, count, tile, rowTables, columnTables] = [0, 1, 2, 3, 4, 5].map((i) => f.parameter(i));
-  const shape =
-    lanes.type === "f32" || lanes.type === "i32" ? (`${lanes.type}x4` as const) : (`${lanes.type}x2` as const);
-  const splat = `${shape}.splat` as PlainOp;
-  const parameters = new Parameters(f, block, kernel.buffers.length);
-
-  // Constants and parameters are vectors made once.
-  const uniforms = new Map<Expr, Local>();
-  for (const { value } of plan.stores)
-    walk(value, (node) => {
-      if ((node.op !== "const" && node.op !== "param") || node.type !== lanes.type || uniforms.has(node)) return;
-      const local = f.local("v128");
-      parameters.pushScalar(node);
-      f.op(splat).set(local);
-      uniforms.set(node, local);
-    });
+  const values = new VectorValues(f, lanes, new Parameters(f, block, kernel.buffers.length), plan);
 
   const sum = f.local("v128");
   const row = f.local("i32");
@@ -144,22 +285,6 @@ export function emitStreamEpilogue(
       "v128",
     );
   };
-  const pushValue = (e: Expr, g: number): void => {
-    const uniform = uniforms.get(e);
-    if (uniform) f.get(uniform);
-    else if (e.op === "accumulator") f.get(sum);
-    else if (e.op === "load") pushLoad(plan.loads.get(e) as number, g);
-    else if (e.op === "fma") {
-      pushValue(e.args[0], g);
-      pushValue(e.args[1], g);
-      f.op(`${shape}.mul` as PlainOp);
-      pushValue(e.args[2], g);
-      f.op(`${shape}.add` as PlainOp);
-    } else {
-      for (const arg of e.args) pushValue(arg, g);
-      f.op(`${shape}.${e.op}` as PlainOp);
-    }
-  };
 
   for (let g = 0; g < TILE_GROUPS; g++) {
     f.get(count)
@@ -192,7 +317,7 @@ export function emitStreamEpilogue(
           .set(sum);
         for (const store of plan.stores) {
           const result = f.local("v128");
-          pushValue(store.value, g);
+          values.push(store.value, sum, (load) => pushLoad(plan.loads.get(load) as number, g));
           f.set(result);
           setRowAddress(store.stream);
           f.get(adjacent[store.stream]).if(

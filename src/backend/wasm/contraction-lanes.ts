@@ -1,11 +1,15 @@
-/** The vector instructions for each type in which a contraction accumulates. */
+/** The tile of a contraction, and the vector instructions for each type in which it accumulates. */
 import { NotImplementedError } from "../../errors.ts";
 import type { ComputeType } from "../../ir/expr.ts";
 import type { FunctionBuilder, Local, ValueType } from "./assembler.ts";
 import type { MemoryLaneOp, MemoryOp, PlainOp } from "./opcodes.ts";
 
+/** Rows of the largest tile. */
+export const TILE_ROWS = 6;
 /** Vectors of columns in a panel. */
 export const TILE_GROUPS = 2;
+/** Bytes of a row of a tile. */
+export const TILE_ROW_BYTES = 16 * TILE_GROUPS;
 
 export interface Lanes {
   readonly type: ValueType & ComputeType;
@@ -13,6 +17,7 @@ export interface Lanes {
   readonly size: 4 | 8;
   /** Elements in a vector: the columns of a group. A panel is two groups. */
   readonly count: 4 | 2;
+  readonly shape: "f32x4" | "f64x2" | "i32x4" | "i64x2";
   readonly load: MemoryOp;
   readonly store: MemoryOp;
   readonly loadSplat: MemoryOp;
@@ -32,6 +37,7 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
         type,
         size: 4,
         count: 4,
+        shape: `${type}x4`,
         load: `${type}.load`,
         store: `${type}.store`,
         loadSplat: "v128.load32_splat",
@@ -47,6 +53,7 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
         type,
         size: 8,
         count: 2,
+        shape: `${type}x2`,
         load: `${type}.load`,
         store: `${type}.store`,
         loadSplat: "v128.load64_splat",
@@ -65,4 +72,18 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
 export function multiplyAdd(f: FunctionBuilder, lanes: Lanes, sum: Local, a: Local, b: Local): void {
   if (lanes.madd) f.get(a).get(b).get(sum).op(lanes.madd).set(sum);
   else f.get(sum).get(a).get(b).op(lanes.mul).op(lanes.add).set(sum);
+}
+
+/** Puts on the stack how many rows the next tile has when `left` rows are left: no tile of 1 to 3 after one of 6. */
+export function emitTileRows(f: FunctionBuilder, left: Local): void {
+  // 6 when it leaves none or at least 4; else half of the rest (7, 8 and 9 become 4 + 3, 4 + 4 and 5 + 4).
+  f.get(left).i32(TILE_ROWS).op("i32.le_s");
+  f.if(
+    () => f.get(left),
+    () => {
+      f.get(left).i32(1).op("i32.add").i32(1).op("i32.shr_u").i32(TILE_ROWS);
+      f.get(left).i32(10).op("i32.lt_s").select();
+    },
+    "i32",
+  );
 }

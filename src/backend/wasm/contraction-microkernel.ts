@@ -6,13 +6,18 @@
  * columns side by side), or read where it lies, each of the two column groups at its own address plus an offset
  * that a table gives for each k.
  */
+import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
-import { type Lanes, multiplyAdd } from "./contraction-lanes.ts";
+import {
+  emitAllAdjacent,
+  pushFinishParameters,
+  type StreamPlan,
+  type StreamTables,
+  streamFinish,
+  type TileFinish,
+} from "./contraction-epilogue.ts";
+import { emitTileRows, type Lanes, multiplyAdd, TILE_ROW_BYTES, TILE_ROWS } from "./contraction-lanes.ts";
 
-/** Rows of the largest tile. */
-export const TILE_ROWS = 6;
-/** Bytes of a row of the tile: two vectors. */
-export const TILE_ROW_BYTES = 32;
 const UNROLL = 4;
 
 /** Where a micro-kernel reads B: in a packed panel, or through a table of offsets. */
@@ -25,11 +30,18 @@ export function bParameterCount(source: BSource): number {
 
 /**
  * A function (a, ...b, k, tile, accumulate) that writes Σ_k to `tile`, whose rows are TILE_ROW_BYTES apart, or adds
- * it to what is there.
+ * it to what is there. With `finish`, what is in the tile is only read, and the sums are finished.
  */
-function emitTile(module: ModuleBuilder, lanes: Lanes, rows: number, source: BSource): FunctionBuilder {
+function emitTile(
+  module: ModuleBuilder,
+  lanes: Lanes,
+  rows: number,
+  source: BSource,
+  finish?: TileFinish,
+): FunctionBuilder {
   const bCount = bParameterCount(source);
-  const f = module.function(new Array(bCount + 4).fill("i32"), []);
+  const finishCount = finish?.parameterCount ?? 0;
+  const f = module.function(new Array(bCount + 4 + finishCount).fill("i32"), []);
   const a = f.parameter(0);
   const b = Array.from({ length: bCount }, (_, i) => f.parameter(1 + i));
   const k = f.parameter(bCount + 1);
@@ -103,22 +115,51 @@ function emitTile(module: ModuleBuilder, lanes: Lanes, rows: number, source: BSo
   f.get(accumulate).if(() => {
     each((sum, offset) => f.get(tile).memory("v128.load", offset).get(sum).op(lanes.add).set(sum));
   });
-  each((sum, offset) => f.get(tile).get(sum).memory("v128.store", offset));
+  if (finish) {
+    const first = bCount + 4;
+    const parameters = Array.from({ length: finishCount }, (_, i) => f.parameter(first + i));
+    finish.emit(f, parameters, sums);
+  } else each((sum, offset) => f.get(tile).get(sum).memory("v128.store", offset));
   return f;
 }
 
-/** Puts on the stack how many rows the next tile has when `left` rows are left: no tile of 1 to 3 after one of 6. */
-export function emitTileRows(f: FunctionBuilder, left: Local): void {
-  // 6 when it leaves none or at least 4; else half of the rest (7, 8 and 9 become 4 + 3, 4 + 4 and 5 + 4).
-  f.get(left).i32(TILE_ROWS).op("i32.le_s");
-  f.if(
-    () => f.get(left),
-    () => {
-      f.get(left).i32(1).op("i32.add").i32(1).op("i32.shr_u").i32(TILE_ROWS);
-      f.get(left).i32(10).op("i32.lt_s").select();
-    },
-    "i32",
-  );
+/**
+ * Emits the loop over the tiles of one panel: `a` and `left` (rows) are advanced, `tiles[r - 1]` is called for r rows
+ * after `pushArguments`, and `advance` is called with the local that holds r.
+ */
+function emitTileLoop(
+  f: FunctionBuilder,
+  lanes: Lanes,
+  tiles: readonly FunctionBuilder[],
+  a: Local,
+  k: Local,
+  left: Local,
+  pushArguments: () => void,
+  advance: (rows: Local) => void,
+): void {
+  const rows = f.local("i32");
+  f.loop((again) => {
+    emitTileRows(f, left);
+    f.set(rows);
+    f.block((done) => {
+      for (let r = TILE_ROWS; r >= 1; r--) {
+        f.get(rows).i32(r).op("i32.eq");
+        f.if(() => {
+          pushArguments();
+          f.call(tiles[r - 1] as FunctionBuilder).br(done);
+        });
+      }
+    });
+    f.get(a).get(rows).get(k).op("i32.mul").i32(lanes.size).op("i32.mul").op("i32.add").set(a);
+    advance(rows);
+    f.get(left).get(rows).op("i32.sub").tee(left).br_if(again);
+  });
+  f.release(rows);
+}
+
+/** `local += rows * bytes` */
+function addRows(f: FunctionBuilder, local: Local, rows: Local, bytes: number): void {
+  f.get(local).get(rows).i32(bytes).op("i32.mul").op("i32.add").set(local);
 }
 
 /**
@@ -130,31 +171,58 @@ export function emitPanel(module: ModuleBuilder, lanes: Lanes, source: BSource):
   const bCount = bParameterCount(source);
   const f = module.function(new Array(bCount + 5).fill("i32"), []);
   const a = f.parameter(0);
-  const k = f.parameter(bCount + 1);
-  const left = f.parameter(bCount + 2);
-  const tile = f.parameter(bCount + 3);
-  const accumulate = f.parameter(bCount + 4);
-  const rows = f.local("i32");
-  f.loop((again) => {
-    emitTileRows(f, left);
-    f.set(rows);
-    f.block((done) => {
-      for (let r = TILE_ROWS; r >= 1; r--) {
-        f.get(rows).i32(r).op("i32.eq");
-        f.if(() => {
-          f.get(a);
-          for (let i = 0; i < bCount; i++) f.get(f.parameter(1 + i));
-          f.get(k)
-            .get(tile)
-            .get(accumulate)
-            .call(tiles[r - 1]);
-          f.br(done);
-        });
-      }
-    });
-    f.get(a).get(rows).get(k).op("i32.mul").i32(lanes.size).op("i32.mul").op("i32.add").set(a);
-    f.get(tile).get(rows).i32(TILE_ROW_BYTES).op("i32.mul").op("i32.add").set(tile);
-    f.get(left).get(rows).op("i32.sub").tee(left).br_if(again);
-  });
+  const [k, left, tile, accumulate] = [1, 2, 3, 4].map((i) => f.parameter(bCount + i));
+  const pushArguments = () => {
+    for (let i = 0; i <= bCount; i++) f.get(f.parameter(i));
+    f.get(k).get(tile).get(accumulate);
+  };
+  emitTileLoop(f, lanes, tiles, a, k, left, pushArguments, (rows) => addRows(f, tile, rows, TILE_ROW_BYTES));
+  return f;
+}
+
+/**
+ * A function (a, ...b, k, rows, tile, accumulate, block, count, rowTables, columnTables): the same for the last values of
+ * k, with the stores: from the registers if the addresses allow it, else by `panel` and `epilogue`.
+ */
+export function emitFinalPanel(
+  module: ModuleBuilder,
+  kernel: ContractionKernel,
+  lanes: Lanes,
+  source: BSource,
+  plan: StreamPlan,
+  tables: StreamTables,
+  panel: FunctionBuilder,
+  epilogue: FunctionBuilder,
+): FunctionBuilder {
+  const finish = streamFinish(kernel, lanes, plan, tables);
+  const tiles = Array.from({ length: TILE_ROWS }, (_, i) => emitTile(module, lanes, i + 1, source, finish));
+  const bCount = bParameterCount(source);
+  const f = module.function(new Array(bCount + 9).fill("i32"), []);
+  const a = f.parameter(0);
+  const [k, left, tile, accumulate, block, count, rowTables, columnTables] = [1, 2, 3, 4, 5, 6, 7, 8].map((i) =>
+    f.parameter(bCount + i),
+  );
+  const pushCommon = () => {
+    for (let i = 0; i <= bCount; i++) f.get(f.parameter(i));
+  };
+  emitAllAdjacent(f, lanes, plan, tables, count, columnTables);
+  f.if(
+    () => {
+      const pushArguments = () => {
+        pushCommon();
+        f.get(k).get(tile).get(accumulate).get(block).get(rowTables);
+        pushFinishParameters(f, lanes, plan, tables, columnTables);
+      };
+      emitTileLoop(f, lanes, tiles, a, k, left, pushArguments, (rows) => {
+        addRows(f, tile, rows, TILE_ROW_BYTES);
+        addRows(f, rowTables, rows, 4);
+      });
+    },
+    () => {
+      pushCommon();
+      f.get(k).get(left).get(tile).get(accumulate).call(panel);
+      f.get(block).get(left).get(count).get(tile).get(rowTables).get(columnTables).call(epilogue);
+    },
+  );
   return f;
 }

@@ -4,8 +4,7 @@
  * matrix has ended).
  */
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
-import type { Lanes } from "./contraction-lanes.ts";
-import { emitTileRows, TILE_ROW_BYTES } from "./contraction-microkernel.ts";
+import { emitTileRows, type Lanes, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 
 /** Adds a constant or a local to a local. */
 function increase(f: FunctionBuilder, local: Local, by: number | Local): void {

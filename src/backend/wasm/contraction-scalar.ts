@@ -7,8 +7,7 @@ import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { emitDecode, Parameters } from "./contraction-affine.ts";
 import { ScalarExpressions } from "./contraction-expression.ts";
-import { type Lanes, TILE_GROUPS } from "./contraction-lanes.ts";
-import { emitTileRows, TILE_ROW_BYTES } from "./contraction-microkernel.ts";
+import { emitTileRows, type Lanes, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 import { encodeStore, rawElements } from "./elements.ts";
 
 /** Loop indices of the axis groups of one function, set from flattened indices and stepped. */

@@ -9,8 +9,8 @@ import type { ContractionKernel } from "../../ir/kernel.ts";
 import { type Callable, type FunctionBuilder, type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
 import { emitStreamEpilogue, planStreams } from "./contraction-epilogue.ts";
-import { type Lanes, lanesOf, TILE_GROUPS } from "./contraction-lanes.ts";
-import { emitPanel, TILE_ROW_BYTES } from "./contraction-microkernel.ts";
+import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
+import { type BSource, emitFinalPanel, emitPanel } from "./contraction-microkernel.ts";
 import { emitAdjacent, emitPackA, emitPackB } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
 import { rawElements } from "./elements.ts";
@@ -106,7 +106,7 @@ class ContractionEmitter {
     const [mBlocks, nBlocks, depth] = [local(), local(), local()];
     const [batch, m0, rows, n0, columns, k0, kCount] = [local(), local(), local(), local(), local(), local(), local()];
     const [rowBlock, packedRowBlock, single, panel, count] = [local(), local(), local(), local(), local()];
-    const [tileAt, bAt, columnAt] = [local(), local(), local()];
+    const [tileAt, bAt, columnAt, last] = [local(), local(), local(), local()];
 
     const tableA = plainLoad(kernel, kernel.a, lanes);
     const tableB = plainLoad(kernel, kernel.b, lanes);
@@ -173,11 +173,17 @@ class ContractionEmitter {
     }));
     const packA = tableA ? emitPackA(module, lanes) : emitScalarPackA(module, kernel, lanes);
     const packB = tableB ? emitPackB(module, lanes) : emitScalarPackB(module, kernel, lanes);
-    const packedPanel = emitPanel(module, lanes, "panel");
-    const directPanel = tableB && emitPanel(module, lanes, "table");
     const epilogue = plan
       ? emitStreamEpilogue(module, kernel, lanes, plan, tables)
       : emitScalarEpilogue(module, kernel, lanes);
+
+    const panelOf = (source: BSource) => {
+      const partial = emitPanel(module, lanes, source);
+      const final = plan && emitFinalPanel(module, kernel, lanes, source, plan, tables, partial, epilogue);
+      return { partial, final };
+    };
+    const packedPanel = panelOf("panel");
+    const directPanel = tableB && panelOf("table");
 
     /** Fills a table along one index group. */
     const fill = (offsets: FunctionBuilder, start: Local, length: Local, table: number) => {
@@ -206,6 +212,7 @@ class ContractionEmitter {
       f.i32(0).set(k0);
       f.loop((nextDepth) => {
         minimum(depth, () => f.get(k).get(k0).op("i32.sub"), kCount);
+        f.get(k0).get(kCount).op("i32.add").get(k).op("i32.eq").set(last);
         // With one block of k, A stays packed for all units of a row block.
         f.get(rowBlock).get(packedRowBlock).op("i32.ne").get(single).op("i32.eqz").op("i32.or");
         f.if(() => {
@@ -229,10 +236,31 @@ class ContractionEmitter {
         f.set(tileAt);
         f.loop((nextPanel) => {
           minimum(panelColumns, () => f.get(columns).get(panel).op("i32.sub"), count);
-          const compute = (call: FunctionBuilder, pushB: () => void) => {
-            at(aPacked);
-            pushB();
-            f.get(kCount).get(rows).get(tileAt).get(k0).i32(0).op("i32.ne").call(call);
+          const compute = ({ partial, final }: ReturnType<typeof panelOf>, pushB: () => void) => {
+            const pushArguments = () => {
+              at(aPacked);
+              pushB();
+              f.get(kCount).get(rows).get(tileAt).get(k0).i32(0).op("i32.ne");
+            };
+            const computePartial = () => {
+              pushArguments();
+              f.call(partial);
+            };
+            if (final) {
+              f.get(last).if(() => {
+                pushArguments();
+                f.get(block).get(count);
+                at(streamRows);
+                at(streamColumns);
+                f.get(panel).i32(2).op("i32.shl").op("i32.add").call(final);
+              }, computePartial);
+            } else {
+              computePartial();
+              f.get(last).if(() => {
+                f.get(block).get(batch).get(m0).get(rows);
+                f.get(n0).get(panel).op("i32.add").get(count).get(tileAt).call(epilogue);
+              });
+            }
           };
           const computePacked = () =>
             compute(packedPanel, () => {
@@ -280,19 +308,6 @@ class ContractionEmitter {
             computePacked();
           }
 
-          f.get(k0).get(kCount).op("i32.add").get(k).op("i32.eq");
-          f.if(() => {
-            if (plan) {
-              f.get(block).get(rows).get(count).get(tileAt);
-              at(streamRows);
-              at(streamColumns);
-              f.get(panel).i32(2).op("i32.shl").op("i32.add");
-            } else {
-              f.get(block).get(batch).get(m0).get(rows);
-              f.get(n0).get(panel).op("i32.add").get(count).get(tileAt);
-            }
-            f.call(epilogue);
-          });
           // With one block of k, all panels use the same tile, which stays in the first-level cache.
           f.get(tileAt).get(rows).get(single).op("i32.eqz").op("i32.mul").i32(TILE_ROW_BYTES).op("i32.mul");
           f.op("i32.add").set(tileAt);

@@ -1,0 +1,136 @@
+/**
+ * The expressions of one kernel as a graph in which equal nodes are the same object, with what a code generator asks
+ * about each: on which loops it depends, how often it is used, how an index varies with each axis.
+ */
+import { type Axis, constant, Expr } from "../../ir/expr.ts";
+
+/** Dependency bits: bit i is axis i; ROW marks what is known only after a reduction stage or a store of the row. */
+export const ROW = 1 << 30;
+
+interface Facts {
+  readonly id: number;
+  readonly deps: number;
+  refs: number;
+}
+
+/** An index as `rest + Σ coefficients[i] · axis i`, where the coefficients depend on no axis. */
+export interface LinearIndex {
+  readonly rest: Expr;
+  readonly coefficients: readonly Expr[];
+}
+
+const zero = constant("i32", 0);
+const one = constant("i32", 1);
+
+export class Graph {
+  readonly axes: readonly Axis[];
+  /** Dependency bits of a stage's result. */
+  private readonly stageDeps: number;
+  private readonly nodes = new Map<string, Expr>();
+  private readonly facts = new Map<Expr, Facts>();
+  private readonly known = new Map<string, Map<Expr, Expr>>();
+  private readonly linears = new Map<Expr, LinearIndex>();
+
+  constructor(axes: readonly Axis[], stageDeps = 0) {
+    if (axes.length > 29) throw new Error("IR: more than 29 axes");
+    this.axes = axes;
+    this.stageDeps = stageDeps | ROW;
+  }
+
+  /**
+   * The one node equal to `e`. `versions` counts, for each buffer, the stores before this place: loads before and
+   * after a store differ.
+   */
+  intern(e: Expr, versions: readonly number[] = []): Expr {
+    const key = versions.join();
+    let done = this.known.get(key);
+    if (!done) this.known.set(key, (done = new Map()));
+    return this.internNode(e, versions, done);
+  }
+
+  private internNode(e: Expr, versions: readonly number[], done: Map<Expr, Expr>): Expr {
+    if (this.facts.has(e)) return e;
+    const known = done.get(e);
+    if (known) return known;
+    const args = e.args.map((a) => this.internNode(a, versions, done));
+    const axis = e.axis ? this.axisNumber(e.axis) : -1;
+    const version = e.op === "load" ? (versions[e.slot] ?? 0) : 0;
+    const value = Object.is(e.value, -0) ? "-0" : String(e.value);
+    const ids = args.map((a) => this.fact(a).id).join();
+    const key = `${e.op} ${e.type} ${value} ${e.slot} ${e.component} ${axis} ${e.name} ${version} ${ids}`;
+    let node = this.nodes.get(key);
+    if (!node) {
+      // A new object: the same expression object may stand for loads of several versions.
+      node = new Expr(e.op, e.type, args, e);
+      let deps = axis >= 0 ? 1 << axis : 0;
+      for (const a of args) {
+        const facts = this.fact(a);
+        facts.refs++;
+        deps |= facts.deps;
+      }
+      if (e.op === "stage") deps = this.stageDeps;
+      if (version > 0) deps |= ROW;
+      this.nodes.set(key, node);
+      this.facts.set(node, { id: this.facts.size, deps, refs: 0 });
+    }
+    done.set(e, node);
+    return node;
+  }
+
+  private fact(e: Expr): Facts {
+    const facts = this.facts.get(e);
+    if (!facts) throw new Error("IR: node is not interned");
+    return facts;
+  }
+  axisNumber(axis: Axis): number {
+    const i = this.axes.indexOf(axis);
+    if (i < 0) throw new Error(`IR: index of the unknown axis ${axis.name}`);
+    return i;
+  }
+  deps(e: Expr): number {
+    return this.fact(e).deps;
+  }
+  refs(e: Expr): number {
+    return this.fact(e).refs;
+  }
+  id(e: Expr): number {
+    return this.fact(e).id;
+  }
+  /** Counts one more use of `e`, by a stage or by an operation that needs it twice. */
+  use(e: Expr): void {
+    this.fact(e).refs++;
+  }
+
+  /** How an interned index expression varies with each axis. Its parts are not interned. */
+  linear(e: Expr): LinearIndex {
+    let linear = this.linears.get(e);
+    if (!linear) this.linears.set(e, (linear = this.computeLinear(e)));
+    return linear;
+  }
+
+  private computeLinear(e: Expr): LinearIndex {
+    const none = this.axes.map(() => zero);
+    if (e.op === "index") {
+      const axis = this.axisNumber(e.axis as Axis);
+      return { rest: zero, coefficients: none.map((z, i) => (i === axis ? one : z)) };
+    }
+    if (e.op === "add" || e.op === "sub") {
+      const a = this.linear(e.args[0]);
+      const b = this.linear(e.args[1]);
+      const combine = (x: Expr, y: Expr): Expr => (e.op === "add" ? x.add(y) : x.sub(y));
+      return {
+        rest: combine(a.rest, b.rest),
+        coefficients: a.coefficients.map((x, i) => combine(x, b.coefficients[i])),
+      };
+    }
+    if (e.op === "mul") {
+      const [x, y] = e.args;
+      const [factor, other] = this.deps(x) === 0 ? [x, y] : [y, x];
+      if (this.deps(factor) === 0 && this.deps(other) !== 0) {
+        const a = this.linear(other);
+        return { rest: a.rest.mul(factor), coefficients: a.coefficients.map((c) => c.mul(factor)) };
+      }
+    }
+    return { rest: e, coefficients: none };
+  }
+}

@@ -1,0 +1,209 @@
+/** The stages of a row kernel, lowered and made a graph; and along which axis to vectorize them. */
+import { Axis, constant, type Expr, stageValue, walk } from "../../ir/expr.ts";
+import type { BufferDecl, ReduceOp, RowKernel } from "../../ir/kernel.ts";
+import { lower } from "../../ir/math.ts";
+import { decodeLoads, encodeStore } from "./elements.ts";
+import type { Features } from "./features.ts";
+import { Graph } from "./graph.ts";
+import { isLanewise, parts } from "./vector.ts";
+
+export interface PreparedReduce {
+  readonly kind: "reduce";
+  readonly op: ReduceOp;
+  readonly value: Expr;
+  /** The nodes by which later stages refer to the result. */
+  readonly result: Expr;
+  readonly position: Expr;
+}
+export interface PreparedStore {
+  readonly kind: "store";
+  readonly over: "outer" | "inner";
+  readonly buffer: number;
+  readonly index: Expr;
+  /** As stored: raw integers for half floats and booleans. */
+  readonly value: Expr;
+}
+export type PreparedStage = PreparedReduce | PreparedStore;
+
+/** Stages that share one pass over the inner axes. */
+export type StageGroup =
+  | { readonly kind: "reduce"; readonly stages: readonly PreparedReduce[] }
+  | { readonly kind: "store"; readonly over: "outer" | "inner"; readonly stages: readonly PreparedStore[] };
+
+export interface Prepared {
+  readonly graph: Graph;
+  /** Number of outer axes, at least one. The graph's axes are these and then the inner ones. */
+  readonly outer: number;
+  readonly inner: number;
+  readonly sizes: readonly Expr[];
+  readonly groups: readonly StageGroup[];
+  /** The axis to vectorize along, -1 for none. */
+  readonly vectorAxis: number;
+  /** Copies (of four indices) in the main loop. */
+  readonly copies: number;
+  /** The flattened inner index, for arg-reductions. */
+  readonly innerIndex: Expr;
+}
+
+/** An expression as the emitters take it. */
+export function prepareExpression(e: Expr, buffers: readonly BufferDecl[]): Expr {
+  return decodeLoads(lower(e), buffers);
+}
+
+export function prepare(kernel: RowKernel, features: Features): Prepared {
+  const outer = kernel.outer.length > 0 ? kernel.outer : [new Axis("one", constant("i32", 1))];
+  const axes = [...outer, ...kernel.inner];
+  const graph = new Graph(axes, 2 ** outer.length - 1);
+  const versions = kernel.buffers.map(() => 0);
+  const intern = (e: Expr): Expr => graph.intern(e, versions.slice());
+  const stages = kernel.stages.map((stage, i): PreparedStage => {
+    let value = prepareExpression(stage.value, kernel.buffers);
+    if (stage.kind === "store") {
+      const { buffer } = stage;
+      value = intern(encodeStore(value, kernel.buffers[buffer].dtype));
+      const index = intern(prepareExpression(stage.index, kernel.buffers));
+      versions[buffer]++;
+      const over = kernel.inner.length === 0 ? "outer" : stage.over;
+      return { kind: "store", over, buffer, index, value };
+    }
+    if (value.type === "bool" && stage.op !== "min" && stage.op !== "max") {
+      throw new Error(`IR: ${stage.op} of bool in ${kernel.name}`);
+    }
+    const result = graph.intern(stageValue(value.type, i));
+    const position = graph.intern(stageValue("i32", i, 1));
+    return { kind: "reduce", op: stage.op, value: intern(value), result, position };
+  });
+  const sizes = axes.map((axis) => graph.intern(axis.size));
+  const flattened = kernel.inner.reduce((index, axis) => index.mul(axis.size).add(axis.index), constant("i32", 0));
+  const base = { graph, outer: outer.length, inner: kernel.inner.length, sizes };
+  countUses(graph, stages);
+  const plan = features.simd ? planVectors(kernel, base, stages) : { vectorAxis: -1, copies: 0 };
+  return { ...base, ...plan, groups: group(kernel, stages), innerIndex: graph.intern(flattened) };
+}
+
+/** Counts the uses by stages, and the double uses by operations that take one part for two. */
+function countUses(graph: Graph, stages: readonly PreparedStage[]): void {
+  const seen = new Set<Expr>();
+  for (const stage of stages) {
+    graph.use(stage.value);
+    walk(
+      stage.value,
+      (e) => {
+        for (const a of e.args) if (parts(a) === 1 && parts(e) === 2) graph.use(a);
+      },
+      seen,
+    );
+  }
+}
+
+function reads(e: Expr, test: (node: Expr) => boolean): boolean {
+  let found = false;
+  walk(e, (node) => {
+    if (test(node)) found = true;
+  });
+  return found;
+}
+
+/** Joins neighbouring stages where neither sees what the other computes or writes. */
+function group(kernel: RowKernel, stages: readonly PreparedStage[]): StageGroup[] {
+  const groups: (StageGroup & { stages: PreparedStage[] })[] = [];
+  for (const stage of stages) {
+    const last = groups[groups.length - 1];
+    const members = last?.stages ?? [];
+    if (stage.kind === "reduce") {
+      const before = members.map((s) => stages.indexOf(s));
+      if (last?.kind === "reduce" && !reads(stage.value, (n) => n.op === "stage" && before.includes(n.slot))) {
+        members.push(stage);
+      } else groups.push({ kind: "reduce", stages: [stage] });
+      continue;
+    }
+    const written = members.map((s) => (s.kind === "store" ? s.buffer : -1));
+    const sees = (n: Expr): boolean => n.op === "load" && written.includes(n.slot);
+    if (last?.kind === "store" && last.over === stage.over && !reads(stage.value, sees) && !reads(stage.index, sees)) {
+      members.push(stage);
+    } else if (stage.over === "inner" && kernel.inner.length === 0) {
+      throw new Error(`IR: ${kernel.name} stores over inner axes but has none`);
+    } else groups.push({ kind: "store", over: stage.over, stages: [stage] });
+  }
+  return groups;
+}
+
+/**
+ * Chooses the axis by counting instructions for four indices. Loads along the axis cost one instruction where it has
+ * stride 1, nothing where it has stride 0, and several otherwise.
+ */
+function planVectors(
+  kernel: RowKernel,
+  { graph, outer, inner, sizes }: Pick<Prepared, "graph" | "outer" | "inner" | "sizes">,
+  stages: readonly PreparedStage[],
+): { vectorAxis: number; copies: number } {
+  const candidates: number[] = [];
+  const last = sizes[sizes.length - 1];
+  const short = last.isConst && (last.value as number) < 8;
+  if (inner > 0 && !short) candidates.push(outer + inner - 1);
+  if (kernel.outer.length > 0) candidates.push(outer - 1);
+  const innerBits = (2 ** inner - 1) << outer;
+  const LANE_BY_LANE = 9;
+
+  const nodes = new Set<Expr>();
+  for (const stage of stages) walk(stage.value, () => {}, nodes);
+  const access = (index: Expr, axis: number, width: number): number => {
+    const { rest, coefficients } = graph.linear(index);
+    if (graph.deps(graph.intern(rest)) & (1 << axis)) return LANE_BY_LANE;
+    return coefficients[axis].is(1) ? width : coefficients[axis].is(0) ? 1 : LANE_BY_LANE;
+  };
+  const scalarCost = (e: Expr): number => (e.args.length === 0 ? 0 : e.op === "host" ? 60 : 4);
+  const cost = (axis: number): number => {
+    const bit = 1 << axis;
+    const uniform = (e: Expr): boolean => (graph.deps(e) & bit) === 0;
+    let sum = 0;
+    for (const e of nodes) {
+      if (uniform(e)) {
+        if (axis < outer && graph.deps(e) & innerBits) sum += e.args.length > 0 ? 2 : 0;
+      } else if (e.op === "load") {
+        sum += e.args[1] && !uniform(e.args[1]) ? LANE_BY_LANE : access(e.args[0], axis, parts(e));
+      } else if (isLanewise(e, uniform)) sum += scalarCost(e) + 5;
+      else sum += e.args.length === 0 ? 0 : parts(e);
+    }
+    for (const stage of stages) {
+      if (stage.kind === "reduce") sum += parts(stage.value);
+      else if (stage.over === "inner" || axis < outer) sum += access(stage.index, axis, parts(stage.value));
+    }
+    return sum;
+  };
+  let best = stages.length * 4;
+  for (const e of nodes) if (graph.deps(e) !== 0) best += scalarCost(e);
+  let vectorAxis = -1;
+  for (const axis of candidates) {
+    const c = cost(axis);
+    if (c < best) {
+      best = c;
+      vectorAxis = axis;
+    }
+  }
+  if (vectorAxis < 0) return { vectorAxis, copies: 0 };
+  return { vectorAxis, copies: chooseCopies(graph, nodes, stages, vectorAxis) };
+}
+
+/** More copies hide latency; too many spill registers, and lane-by-lane work gains nothing from them. */
+function chooseCopies(graph: Graph, nodes: Set<Expr>, stages: readonly PreparedStage[], axis: number): number {
+  const bit = 1 << axis;
+  let loads = 0;
+  let operations = 0;
+  let laneByLane = false;
+  for (const e of nodes) {
+    if ((graph.deps(e) & bit) === 0) continue;
+    if (e.op === "load") {
+      const { rest, coefficients } = graph.linear(e.args[0]);
+      loads += parts(e);
+      const contiguous = coefficients[axis].is(1) && (graph.deps(graph.intern(rest)) & bit) === 0;
+      if (!contiguous || (e.args[1] && graph.deps(e.args[1]) & bit)) laneByLane = true;
+    } else if (e.args.length > 0) {
+      operations += parts(e);
+      if (isLanewise(e, (x) => (graph.deps(x) & bit) === 0)) laneByLane = true;
+    }
+  }
+  if (laneByLane || operations > 150) return 1;
+  if (stages.some((s) => s.kind === "reduce" && s.op.startsWith("arg"))) return 2;
+  return loads <= 3 && operations <= 24 ? 4 : loads <= 6 ? 2 : 1;
+}

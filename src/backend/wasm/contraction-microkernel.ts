@@ -127,7 +127,7 @@ function emitTile(
  * Emits the loop over the tiles of one panel: `a` and `left` (rows) are advanced, `tiles[r - 1]` is called for r rows
  * after `pushArguments`, and `advance` is called with the local that holds r.
  */
-function emitTileLoop(
+export function emitTileLoop(
   f: FunctionBuilder,
   lanes: Lanes,
   tiles: readonly FunctionBuilder[],

@@ -8,6 +8,7 @@ import type { Axis, Expr } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import { type Callable, type FunctionBuilder, type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
+import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot, mostChunks } from "./contraction-dot.ts";
 import { emitStreamEpilogue, planStreams } from "./contraction-epilogue.ts";
 import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 import { type BSource, emitFinalPanel, emitPanel } from "./contraction-microkernel.ts";
@@ -107,6 +108,7 @@ class ContractionEmitter {
     const [batch, m0, rows, n0, columns, k0, kCount] = [local(), local(), local(), local(), local(), local(), local()];
     const [rowBlock, packedRowBlock, single, panel, count] = [local(), local(), local(), local(), local()];
     const [tileAt, bAt, columnAt, last] = [local(), local(), local(), local()];
+    const [useDot, masked, chunks] = [local(), local(), local()];
 
     const tableA = plainLoad(kernel, kernel.a, lanes);
     const tableB = plainLoad(kernel, kernel.b, lanes);
@@ -117,6 +119,7 @@ class ContractionEmitter {
     const aDepth = this.reserve(tableBytes(DEPTH));
     const bColumns = this.reserve(tableBytes(UNIT_COLUMNS));
     const bDepth = this.reserve(tableBytes(DEPTH));
+    const masks = this.reserve(16 * mostChunks(DEPTH));
     const streamCount = plan?.streams.length ?? 0;
     const tables = { rowStride: tableBytes(UNIT_ROWS), columnStride: tableBytes(UNIT_COLUMNS) };
     const streamRows = this.reserve(streamCount * tables.rowStride);
@@ -182,6 +185,20 @@ class ContractionEmitter {
       const final = plan && emitFinalPanel(module, kernel, lanes, source, plan, tables, partial, epilogue);
       return { partial, final };
     };
+    const dot =
+      lanes.type === "f32" && tableA && tableB && kernel.k.length > 0
+        ? {
+            chunks: emitChunks(module, kernel.buffers.length, [tableA, tableB], kernel.k),
+            pack: emitPackDot(module),
+            panel: emitDotPanel(module, lanes),
+          }
+        : null;
+    if (dot && tableA && tableB) {
+      emitUseDot(f, parameters, m, [tableA, tableB], kernel.k, kernel.n);
+      f.set(useDot);
+      emitNeedsMask(f, parameters, kernel.k);
+      f.set(masked);
+    }
     const packedPanel = panelOf("panel");
     const directPanel = tableB && panelOf("table");
 
@@ -216,26 +233,65 @@ class ContractionEmitter {
         // With one block of k, A stays packed for all units of a row block.
         f.get(rowBlock).get(packedRowBlock).op("i32.ne").get(single).op("i32.eqz").op("i32.or");
         f.if(() => {
-          if (aDepthOffsets) {
-            fill(aDepthOffsets, k0, kCount, aDepth);
-            at(aRows);
-            at(aDepth);
-            f.get(rows).get(kCount);
-            at(aPacked);
-          } else {
-            f.get(block).get(batch).get(m0).get(rows).get(k0).get(kCount);
-            at(aPacked);
-          }
-          f.call(packA);
+          const packRows = () => {
+            if (aDepthOffsets) {
+              fill(aDepthOffsets, k0, kCount, aDepth);
+              at(aRows);
+              at(aDepth);
+              f.get(rows).get(kCount);
+              at(aPacked);
+            } else {
+              f.get(block).get(batch).get(m0).get(rows).get(k0).get(kCount);
+              at(aPacked);
+            }
+            f.call(packA);
+          };
+          if (dot) {
+            f.get(useDot).if(() => {
+              f.get(block).get(k0).get(kCount);
+              for (const table of [aDepth, bDepth, masks]) at(table);
+              f.call(dot.chunks).set(chunks);
+              for (const table of [aRows, aDepth, masks]) at(table);
+              f.get(chunks).get(rows);
+              at(aPacked);
+              f.call(dot.pack);
+            }, packRows);
+          } else packRows();
           f.get(rowBlock).set(packedRowBlock);
         });
-        if (bDepthOffsets) fill(bDepthOffsets, k0, kCount, bDepth);
+        if (bDepthOffsets) {
+          f.get(useDot)
+            .op("i32.eqz")
+            .if(() => fill(bDepthOffsets, k0, kCount, bDepth));
+        }
 
         f.i32(0).set(panel);
         at(tile);
         f.set(tileAt);
         f.loop((nextPanel) => {
           minimum(panelColumns, () => f.get(columns).get(panel).op("i32.sub"), count);
+          const finishTile = () => {
+            if (plan) {
+              f.get(block).get(rows).get(count).get(tileAt);
+              at(streamRows);
+              at(streamColumns);
+              f.get(panel).i32(2).op("i32.shl").op("i32.add");
+            } else {
+              f.get(block).get(batch).get(m0).get(rows);
+              f.get(n0).get(panel).op("i32.add").get(count).get(tileAt);
+            }
+            f.call(epilogue);
+          };
+          const computeDot = ({ panel: dotPanel }: { panel: FunctionBuilder }) => {
+            at(aPacked);
+            at(bColumns);
+            f.get(panel).i32(2).op("i32.shl").op("i32.add");
+            at(bDepth);
+            at(masks);
+            f.i32(0).get(masked).select();
+            f.get(chunks).get(rows).get(tileAt).get(k0).i32(0).op("i32.ne").get(count).call(dotPanel);
+            f.get(last).if(finishTile);
+          };
           const compute = ({ partial, final }: ReturnType<typeof panelOf>, pushB: () => void) => {
             const pushArguments = () => {
               at(aPacked);
@@ -256,57 +312,59 @@ class ContractionEmitter {
               }, computePartial);
             } else {
               computePartial();
-              f.get(last).if(() => {
-                f.get(block).get(batch).get(m0).get(rows);
-                f.get(n0).get(panel).op("i32.add").get(count).get(tileAt).call(epilogue);
-              });
+              f.get(last).if(finishTile);
             }
           };
           const computePacked = () =>
             compute(packedPanel, () => {
               at(bPacked);
             });
-          if (directPanel) {
-            at(bColumns);
-            f.get(panel).i32(2).op("i32.shl").op("i32.add").set(bAt);
-            f.get(bAt)
-              .i32(4 * lanes.count)
-              .op("i32.add")
-              .set(columnAt);
-            f.get(rows).i32(DIRECT_ROWS).op("i32.le_s");
-            f.get(count).i32(panelColumns).op("i32.eq").op("i32.and");
-            f.if(
-              () => {
-                emitAdjacent(f, lanes, bAt);
-                emitAdjacent(f, lanes, columnAt);
-                f.op("i32.and");
-              },
-              () => f.i32(0),
-              "i32",
-            );
-            f.if(
-              () =>
-                compute(directPanel, () => {
-                  for (const table of [bAt, columnAt]) {
-                    f.get(table).memory("i32.load");
-                    at(bDepth);
-                  }
-                }),
-              () => {
-                f.get(bAt);
-                at(bDepth);
-                f.get(count).get(kCount);
-                at(bPacked);
-                f.call(packB);
-                computePacked();
-              },
-            );
-          } else {
-            f.get(block).get(batch).get(n0).get(panel).op("i32.add").get(count).get(k0).get(kCount);
-            at(bPacked);
-            f.call(packB);
-            computePacked();
-          }
+          const computeOuter = () => {
+            if (directPanel) {
+              at(bColumns);
+              f.get(panel).i32(2).op("i32.shl").op("i32.add").set(bAt);
+              f.get(bAt)
+                .i32(4 * lanes.count)
+                .op("i32.add")
+                .set(columnAt);
+              f.get(rows).i32(DIRECT_ROWS).op("i32.le_s");
+              f.get(count).i32(panelColumns).op("i32.eq").op("i32.and");
+              f.if(
+                () => {
+                  emitAdjacent(f, lanes, bAt);
+                  emitAdjacent(f, lanes, columnAt);
+                  f.op("i32.and");
+                },
+                () => f.i32(0),
+                "i32",
+              );
+              f.if(
+                () =>
+                  compute(directPanel, () => {
+                    for (const table of [bAt, columnAt]) {
+                      f.get(table).memory("i32.load");
+                      at(bDepth);
+                    }
+                  }),
+                () => {
+                  f.get(bAt);
+                  at(bDepth);
+                  f.get(count).get(kCount);
+                  at(bPacked);
+                  f.call(packB);
+                  computePacked();
+                },
+              );
+            } else {
+              f.get(block).get(batch).get(n0).get(panel).op("i32.add").get(count).get(k0).get(kCount);
+              at(bPacked);
+              f.call(packB);
+              computePacked();
+            }
+          };
+          if (dot) {
+            f.get(useDot).if(() => computeDot(dot), computeOuter);
+          } else computeOuter();
 
           // With one block of k, all panels use the same tile, which stays in the first-level cache.
           f.get(tileAt).get(rows).get(single).op("i32.eqz").op("i32.mul").i32(TILE_ROW_BYTES).op("i32.mul");

@@ -17,7 +17,7 @@ and a sample
   grads   gradients of the inputs that require one, in order, for golden_format.upstream as incoming gradient; gerr likewise
   method  true where args[0].name(..) gives the same; inplace: true where name_ does, or the class of the error
   outok   true where `out=` gives the same; strided: true where the result is the same for strided copies of the inputs
-  view    results (numbers) that share the memory of the first input
+  view    results (numbers) that share the memory of the first input; these have "view_strides"
   whole   true where a whole float argument would give another result if it were an int
   ties    true where the choice of indices among equal values is PyTorch's own affair
   error   {"class", "message"} instead of a result
@@ -74,10 +74,10 @@ nn.functional.binary_cross_entropy_with_logits nn.functional.kl_div nn.functiona
 # Not in the first plan of ops; tested where Kindling has them, skipped where it has not.
 EXTRA = """addmv addr addbmm vdot inner tensordot kron cross trace dist diff diag diag_embed diagflat fliplr flipud rot90
 index_copy index_fill index_reduce scatter_reduce take put masked_scatter argwhere atleast_1d atleast_2d atleast_3d
-split_with_sizes tensor_split hsplit vsplit dsplit hstack vstack dstack column_stack meshgrid select_scatter slice_scatter
-diagonal_scatter broadcast_shapes block_diag cartesian_prod combinations mT swapaxes kthvalue mode quantile nanquantile
+split_with_sizes tensor_split hsplit vsplit dsplit hstack vstack dstack column_stack meshgrid select_scatter
+diagonal_scatter broadcast_shapes block_diag cartesian_prod combinations mT kthvalue mode quantile nanquantile
 unique_consecutive bincount bucketize searchsorted isin histc msort renorm trapezoid cumulative_trapezoid tril_indices
-triu_indices scalar_tensor full new_empty_strided empty_strided resize_ resize_as_ sum_to_size narrow_copy cdist corrcoef cov
+triu_indices scalar_tensor new_empty_strided empty_strided sum_to_size narrow_copy cdist corrcoef cov
 nn.functional.conv3d nn.functional.conv_transpose1d nn.functional.conv_transpose2d nn.functional.max_pool3d
 nn.functional.avg_pool3d nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool1d
 nn.functional.adaptive_max_pool2d nn.functional.group_norm nn.functional.instance_norm nn.functional.rms_norm
@@ -95,7 +95,7 @@ TARGETS = {
     "item": "Tensor.item", "to": "Tensor.to", "view_as": "Tensor.view_as", "reshape_as": "Tensor.reshape_as", "expand_as": "Tensor.expand_as",
     "uniform": "Tensor.uniform_", "exponential": "Tensor.exponential_",
 }
-RANDOM = """rand_like randn randn_like randint randint_like bernoulli multinomial uniform exponential normal
+RANDOM = """rand randperm rand_like randn randn_like randint randint_like bernoulli multinomial uniform exponential normal
 nn.functional.dropout nn.functional.dropout2d""".split()
 NO_VALUE = "empty empty_like new_empty empty_strided new_empty_strided".split()
 # The order of equal values is not part of the contract of these.
@@ -104,7 +104,7 @@ FULL_PAIRS = "add mul div pow eq maximum where cat".split()
 
 # dtype: most samples, bytes of in, out and gradients together
 BUDGET = {
-    "float32": (40, 18000), "float64": (14, 14000), "int64": (16, 8000), "bool": (10, 3000), "float16": (3, 1200),
+    "float32": (40, 30000), "float64": (20, 22000), "int64": (20, 10000), "bool": (10, 3000), "float16": (3, 1200),
     "bfloat16": (3, 1200), "uint8": (3, 1000), "int8": (2, 1000), "int16": (2, 1000), "int32": (3, 1000),
 }
 MAX_ELEMENTS = 2000
@@ -358,7 +358,7 @@ def expand_first(x):
     return x[:1].expand(x.shape) if x.dim() and x.shape[0] > 0 and x.dtype.is_floating_point else x
 
 
-def general_extras(dtype, samples):
+def general_extras(op, dtype, samples):
     """Each op_db sample in other layouts and with other values."""
     usable = [s for s in samples if tensors_of(list(s))]
     options = {}
@@ -369,7 +369,9 @@ def general_extras(dtype, samples):
         call = [list(args), kwargs]
         changes = [("layout", swap_layout), ("stepped", step_layout)]
         if dtype.is_floating_point:
-            changes += [("special values", sprinkle), ("ties", tie), ("zeros", lambda x: x * 0 if x.dtype.is_floating_point else x),
+            if op.name not in ("byte", "char", "short", "int", "long"):
+                changes.append(("special values", sprinkle))
+            changes += [("ties", tie), ("zeros", lambda x: x * 0 if x.dtype.is_floating_point else x),
                         ("expanded", expand_first)]
         first = tensors_of(call)[0]
         if first.dim() and first.shape[0] > 0:
@@ -382,6 +384,14 @@ def general_extras(dtype, samples):
 
 def nn_extras(op, dtype):
     """Samples of single ops that no general rule would find."""
+    if op.name == "to":
+        for other in NAMES:
+            # NaN and what does not fit have no defined integer.
+            defined = other.is_floating_point or other == torch.bool or not dtype.is_floating_point
+            yield "dtype", (specials(dtype) if defined else ramp((9,), dtype) * 20, other), {}
+            yield "tensor", (ramp((2, 3), dtype).t(), ramp((2,), other)), {}
+        yield "keyword", (ramp((2, 3), dtype),), {"dtype": torch.float64, "copy": True}
+        yield "device", (ramp((2, 3), dtype), "cpu"), {}
     if not dtype.is_floating_point:
         return
     inf, nan = math.inf, math.nan
@@ -505,8 +515,69 @@ def extras(op, dtype, samples):
     elif op.name in REDUCTIONS:
         yield from reduction_extras(op, dtype, samples)
     else:
-        yield from general_extras(dtype, samples)
+        yield from general_extras(op, dtype, samples)
     yield from nn_extras(op, dtype)
+
+
+class Own:
+    """A public function that op_db has not: made to look like its entries."""
+
+    reference_inputs_func = error_inputs_func = None
+    aliases, decorators = (), ()
+
+    def __init__(self, name, op, samples, dtypes=tuple(NAMES), differentiable=True, supports_out=False):
+        self.name, self.op, self.samples, self.dtypes = name, op, samples, dtypes
+        self.supports_autograd, self.supports_out = differentiable, supports_out
+
+    def supported_dtypes(self, device):
+        return self.dtypes
+
+    def sample_inputs(self, device, dtype, requires_grad=False):
+        for first, *rest in self.samples(dtype):
+            kwargs = rest.pop() if rest and isinstance(rest[-1], dict) else {}
+            if isinstance(first, torch.Tensor) and first.is_floating_point():
+                first = first.clone().requires_grad_(requires_grad)
+            yield SampleInput(first, args=tuple(rest), kwargs=kwargs)
+
+
+FLOATS = tuple(d for d in NAMES if d.is_floating_point)
+
+
+def softmax_samples(dtype):
+    for shape, dim in (((5,), 0), ((3, 4), 1), ((3, 4), 0), ((2, 3, 4), -2), ((), 0), ((0, 3), 1)):
+        yield ramp(shape, dtype), dim
+        yield ramp(shape, dtype), {"dim": dim}
+    yield ramp((3, 4), dtype), {"dim": 1, "dtype": torch.float64}
+
+
+def elementwise_samples(dtype):
+    yield from ((ramp(shape, dtype),) for shape in ((5,), (3, 4), (), (0, 2)))
+    yield (specials(dtype),)
+
+
+def rand_samples(dtype):
+    yield from (((5,),), ((2, 3),), ((4, 17),), ((),), ((0, 3),))
+    yield (2, 3), {"dtype": dtype}
+    yield (3, 33), {"dtype": dtype}
+
+
+def randperm_samples(dtype):
+    yield from ((n, {"dtype": dtype}) for n in (0, 1, 5, 40))
+    yield (12,)
+
+
+def type_as_samples(dtype):
+    yield from ((ramp((2, 3), dtype), ramp((2,), other)) for other in NAMES)
+
+
+OWN = [
+    Own("nn.functional.softmax", F.softmax, softmax_samples, FLOATS), Own("nn.functional.log_softmax", F.log_softmax, softmax_samples, FLOATS),
+    Own("nn.functional.sigmoid", F.sigmoid, elementwise_samples, FLOATS), Own("nn.functional.tanh", F.tanh, elementwise_samples, FLOATS),
+    Own("relu", torch.relu, elementwise_samples, [d for d in NAMES if d != torch.bool]),
+    Own("rand", torch.rand, rand_samples, FLOATS, differentiable=False), Own("type_as", torch.Tensor.type_as, type_as_samples),
+    Own("randperm", torch.randperm, randperm_samples, (torch.int64, torch.int32, torch.float32), differentiable=False),
+]
+ENTRIES = [*op_db, *OWN]
 
 
 # ---- one sample ----
@@ -597,7 +668,8 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
     """(sample, blob of its own, bytes). Raises Unsupported where there is no golden form or PyTorch has no such kernel."""
     blob = Blob()
     kwargs = {k: v for k, v in kwargs.items() if not (k == "device" and v is None) and not (k == "layout" and v in (None, torch.strided))
-              and not (k == "pin_memory" and not v)}
+              and not (k == "pin_memory" and not v) and v is not torch.preserve_format
+              and not (target == "Tensor.contiguous" and v is torch.contiguous_format)}
     if target == "getitem":
         index = args[1] if isinstance(args[1], (tuple, list)) else [args[1]]
         args = (args[0], [torch.tensor(i) if isinstance(i, (list, tuple)) else i for i in index])
@@ -646,7 +718,7 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
         entry.pop("strides", None), entry.pop("offset", None)
         if is_view:
             views.append(i)
-            entry["strides"] = list(o.stride())
+            entry["view_strides"] = list(o.stride())
         encoded[i] = entry
     if views:
         sample["view"] = views
@@ -654,7 +726,9 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
         sample["ties"] = True
     sample["out"] = encoded[0] if single else encoded
     floats = [o for o in outs if isinstance(o, torch.Tensor) and o.is_floating_point()]
-    if want_grad and not target.endswith("_"):
+    # Where the index among equal values is free, so is the way of the gradient.
+    free = sample.get("ties") and not single and op.name in ("topk", "kthvalue", "median", "nanmedian", "mode")
+    if want_grad and not free and not target.endswith("_"):
         try:
             found = gradients(fresh(), seed)
             if found and any(g is not None and not same(g, h) for g, h in zip(found[1], gradients(fresh(), seed)[1])):
@@ -929,7 +1003,7 @@ def golden(name, ops):
                 relocate([sample["args"], sample["kwargs"]], own, blob)
                 samples.append(sample)
     aliases = sorted({a.name for op in ops for a in op.aliases if "." not in a.name or a.name.startswith("nn.functional.")} - {name})
-    index = {"op": name, "extra": name not in NAMED, "aliases": aliases, "tolerance": tolerance_of(ops), "samples": samples}
+    index = {"op": name, "extra": name in EXTRA, "aliases": aliases, "tolerance": tolerance_of(ops), "samples": samples}
     return index, blob
 
 
@@ -963,10 +1037,10 @@ def main():
     os.makedirs(arguments.out, exist_ok=True)
     torch.set_num_threads(1)
     total = 0
-    for name in sorted(set(arguments.names or NAMED + EXTRA)):
-        ops = [op for op in op_db if op.name == name]
+    for name in sorted(set(arguments.names or NAMED + EXTRA + [op.name for op in OWN])):
+        ops = [op for op in ENTRIES if op.name == name]
         if not ops:
-            log(f"{name}: not in op_db")
+            log(f"{name}: no entry")
             continue
         path = os.path.join(arguments.out, name + ".gz")
         # PyTorch itself crashes on some inputs: every op gets a process of its own, and a second try without the extras.

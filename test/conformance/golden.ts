@@ -18,6 +18,8 @@ export interface GoldenTensor {
   offset?: number;
   grad?: boolean;
   novalue?: boolean;
+  /** Strides of a result that is a view; its bytes are those of a contiguous copy. */
+  view_strides?: number[];
 }
 
 export interface GoldenSpecial {

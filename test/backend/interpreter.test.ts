@@ -229,10 +229,10 @@ describe("contractions in the interpreter", () => {
     const c = launch.place("float32", [0, 0, 0, 0]);
     const block = launch.block(kernel, [a, v, c], []);
     const compiled = new InterpreterBackend(launch.memory).compile(kernel);
-    assert.equal(compiled.units(block), 2);
-    compiled.run(block, 1, 2);
+    assert.equal(compiled.units(block), 4);
+    compiled.run(block, 2, 4);
     assert.deepEqual(launch.read(c), [0, 0, 104, 106]);
-    compiled.run(block, 0, 1);
+    compiled.run(block, 0, 2);
     assert.deepEqual(launch.read(c), [121, 143, 104, 106]);
   });
 

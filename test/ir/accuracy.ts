@@ -1,5 +1,5 @@
 /** Evaluates float32 functions through their decompositions and measures errors, for the accuracy tests. */
-import { evaluator } from "../../src/backend/interpreter/evaluate.ts";
+import { Evaluator, type Frame } from "../../src/backend/interpreter/evaluate.ts";
 import { Expr, type FunctionName, param } from "../../src/ir/expr.ts";
 import type { RowKernel } from "../../src/ir/kernel.ts";
 import { lower } from "../../src/ir/math.ts";
@@ -18,19 +18,21 @@ const kernel: RowKernel = {
 export function lowered(name: FunctionName, fused: boolean): (x: number, y?: number) => number {
   const binary = ["pow", "atan2", "hypot", "nextafter"].includes(name);
   const args = binary ? [param("f32", 0), param("f32", 1)] : [param("f32", 0)];
-  const run = evaluator(lower(new Expr("function", "f32", args, { name })), kernel, { fusedMultiplyAdd: fused });
-  const frame = {
+  const run = new Evaluator(lower(new Expr("function", "f32", args, { name })), kernel, { fusedMultiplyAdd: fused });
+  const params: number[] = [0, 0];
+  const frame: Frame = {
     view: new DataView(new ArrayBuffer(0)),
     addresses: [],
-    params: [0, 0],
+    params,
     indices: new Map(),
     stages: [],
-    accumulator: 0,
+    accumulator: { value: 0, error: 0 },
+    journal: undefined,
   };
   return (x, y = 0) => {
-    frame.params[0] = x;
-    frame.params[1] = y;
-    return run(frame) as number;
+    params[0] = x;
+    params[1] = y;
+    return run.evaluate(frame) as number;
   };
 }
 

@@ -14,6 +14,7 @@ import {
   unaryFunction,
 } from "./arithmetic.ts";
 import { elementAccess, type Value } from "./elements.ts";
+import { errorRule } from "./error-bound.ts";
 
 /** What an expression may refer to while a kernel runs. */
 export interface Frame {
@@ -24,35 +25,120 @@ export interface Frame {
   /** The current index of each axis. */
   readonly indices: Map<Axis, number>;
   /** By stage: its value and, for arg-reductions, its index. */
-  readonly stages: (readonly Value[])[];
-  accumulator: Value;
+  readonly stages: (readonly Tracked[])[];
+  accumulator: Tracked;
+  /** Where writes are noted, if they are. */
+  readonly journal: Journal | undefined;
 }
+
+/** A value and the bound of its error; 0 unless errors are tracked. */
+export interface Tracked {
+  readonly value: Value;
+  readonly error: number;
+}
+
+/** An element that a kernel wrote. */
+export interface JournalEntry {
+  readonly buffer: number;
+  readonly dtype: DTypeName;
+  readonly before: Value;
+  after: Value;
+  error: number;
+}
+
+/** The elements a run wrote, by byte address. */
+export type Journal = Map<number, JournalEntry>;
 
 export interface EvaluateOptions {
   /** Whether a float32 fma rounds once. Default false: a backend may do either. */
   readonly fusedMultiplyAdd?: boolean;
+  /** Whether to compute error bounds (error-bound.ts). Default false. */
+  readonly trackErrors?: boolean;
 }
 
-export type Evaluator = (frame: Frame) => Value;
 type Step = (frame: Frame, values: readonly Value[]) => Value;
+type ErrorStep = (frame: Frame, values: readonly Value[], errors: readonly number[]) => number;
 
 /**
- * A function that evaluates `e`. Each distinct node is computed once per call, in an order in which operands come
- * first: expressions share their parts so much that walking them as trees would take exponential time.
+ * Evaluates one expression. Each distinct node is computed once per call, in an order in which operands come first:
+ * expressions share their parts so much that walking them as trees would take exponential time.
  */
-export function evaluator(e: Expr, kernel: Kernel, options: EvaluateOptions = {}): Evaluator {
-  const positions = new Map<Expr, number>();
-  const steps: Step[] = [];
-  walk(e, (node) => {
-    const args = node.args.map((a) => positions.get(a) as number);
-    positions.set(node, steps.length);
-    steps.push(step(node, args, kernel, options));
-  });
-  const values: Value[] = new Array(steps.length).fill(0);
-  const last = steps.length - 1;
-  return (frame) => {
-    for (let i = 0; i <= last; i++) values[i] = (steps[i] as Step)(frame, values);
-    return values[last] as Value;
+export class Evaluator {
+  private readonly steps: Step[] = [];
+  private readonly errorSteps: ErrorStep[] = [];
+  private readonly values: Value[] = [];
+  private readonly errors: number[] = [];
+
+  constructor(e: Expr, kernel: Kernel, options: EvaluateOptions = {}) {
+    const positions = new Map<Expr, number>();
+    walk(e, (node) => {
+      const args = node.args.map((a) => positions.get(a) as number);
+      const position = this.steps.length;
+      positions.set(node, position);
+      const compute = step(node, args, kernel, options);
+      this.steps.push(compute);
+      if (options.trackErrors) this.errorSteps.push(errorStep(node, args, position, kernel, compute));
+    });
+  }
+
+  evaluate(frame: Frame): Value {
+    const { steps, errorSteps, values, errors } = this;
+    for (let i = 0; i < steps.length; i++) {
+      values[i] = (steps[i] as Step)(frame, values);
+      const error = errorSteps[i];
+      if (error) errors[i] = error(frame, values, errors);
+    }
+    return values[steps.length - 1] as Value;
+  }
+
+  /** The error bound of the last value; 0 where errors are not tracked. */
+  get error(): number {
+    return this.errors[this.steps.length - 1] ?? 0;
+  }
+
+  tracked(frame: Frame): Tracked {
+    return { value: this.evaluate(frame), error: this.error };
+  }
+}
+
+function errorStep(e: Expr, args: readonly number[], position: number, kernel: Kernel, compute: Step): ErrorStep {
+  switch (e.op) {
+    case "const":
+    case "param":
+    case "index":
+      return () => 0;
+    case "load": {
+      // What the kernel wrote itself carries the error it had then.
+      const { size } = elementAccess[bufferType(kernel, e.slot, e)];
+      return (frame, v) =>
+        frame.journal?.get((frame.addresses[e.slot] as number) + (v[args[0] as number] as number) * size)?.error ?? 0;
+    }
+    case "stage":
+      return (frame) => (frame.stages[e.slot] as readonly Tracked[])[e.component]?.error as number;
+    case "accumulator":
+      return (frame) => frame.accumulator.error;
+    default: {
+      const rule = errorRule(e, ofOperands(args, compute));
+      return (_, v, errors) =>
+        rule(
+          args.map((a) => v[a] as Value),
+          args.map((a) => errors[a] as number),
+          v[position] as Value,
+        );
+    }
+  }
+}
+
+const NO_FRAME = {} as Frame;
+
+/** The operation as a function of its operands alone. */
+function ofOperands(args: readonly number[], compute: Step): (operands: readonly Value[]) => Value {
+  const values: Value[] = [];
+  return (operands) => {
+    args.forEach((position, i) => {
+      values[position] = operands[i] as Value;
+    });
+    return compute(NO_FRAME, values);
   };
 }
 
@@ -86,9 +172,9 @@ function step(e: Expr, args: readonly number[], kernel: Kernel, options: Evaluat
       };
     }
     case "stage":
-      return (frame) => (frame.stages[e.slot] as readonly Value[])[e.component] as Value;
+      return (frame) => ((frame.stages[e.slot] as readonly Tracked[])[e.component] as Tracked).value;
     case "accumulator":
-      return (frame) => frame.accumulator;
+      return (frame) => frame.accumulator.value;
     case "fma": {
       const f = fmaFunction(e.type, options.fusedMultiplyAdd ?? false);
       return (_, v) => f(v[a] as Value, v[b] as Value, v[c] as Value);

@@ -2,16 +2,16 @@
 import type { Axis, ComputeType } from "../../ir/expr.ts";
 import type { Kernel } from "../../ir/kernel.ts";
 import type { Value } from "./elements.ts";
-import { type Evaluator, evaluator, type Frame } from "./evaluate.ts";
+import { Evaluator, type Frame, type Journal } from "./evaluate.ts";
 
 /** Reads the parameter block at byte address `block`; see `ir/kernel.ts` for its layout. */
-export function openFrame(kernel: Kernel, memory: WebAssembly.Memory, block: number): Frame {
+export function openFrame(kernel: Kernel, memory: WebAssembly.Memory, block: number, journal?: Journal): Frame {
   // The buffer is another one after the memory has grown.
   const view = new DataView(memory.buffer);
   const addresses = kernel.buffers.map((_, i) => view.getUint32(block + 8 * i, true));
   const first = block + 8 * addresses.length;
   const params = kernel.params.map((type, i) => readParam(view, first + 8 * i, type));
-  return { view, addresses, params, indices: new Map(), stages: [], accumulator: 0 };
+  return { view, addresses, params, indices: new Map(), stages: [], accumulator: { value: 0, error: 0 }, journal };
 }
 
 function readParam(view: DataView, address: number, type: ComputeType): Value {
@@ -36,19 +36,19 @@ export class LoopNest {
 
   constructor(axes: readonly Axis[], kernel: Kernel) {
     this.axes = axes;
-    this.sizes = axes.map((axis) => evaluator(axis.size, kernel));
+    this.sizes = axes.map((axis) => new Evaluator(axis.size, kernel));
   }
 
   /** How many index combinations there are; 1 without axes. */
   count(frame: Frame): number {
-    return this.sizes.reduce((product, size) => product * Math.max(0, size(frame) as number), 1);
+    return this.sizes.reduce((product, size) => product * Math.max(0, size.evaluate(frame) as number), 1);
   }
 
   /** Sets the axes' indices to those of the flattened index `flat`. */
   seek(frame: Frame, flat: number): void {
     let rest = flat;
     for (let i = this.axes.length - 1; i >= 0; i--) {
-      const size = (this.sizes[i] as Evaluator)(frame) as number;
+      const size = (this.sizes[i] as Evaluator).evaluate(frame) as number;
       frame.indices.set(this.axes[i] as Axis, rest % size);
       rest = Math.floor(rest / size);
     }

@@ -2,14 +2,23 @@
  * The reference backend: runs kernels in plain JavaScript, slowly and obviously. Other backends are compared with it.
  * It needs nothing but a memory, so it also works where WebAssembly code may not be generated.
  */
+import type { DTypeName } from "../../dtype.ts";
 import type { Axis } from "../../ir/expr.ts";
 import type { ContractionKernel, Kernel, RowKernel, ScatterKernel, Stage, StoreStage } from "../../ir/kernel.ts";
 import type { Backend, CompiledKernel } from "../backend.ts";
 import { binaryFunction } from "./arithmetic.ts";
 import { elementAccess, type Value } from "./elements.ts";
-import { bufferType, type EvaluateOptions, type Evaluator, evaluator, type Frame } from "./evaluate.ts";
+import { bufferType, type EvaluateOptions, Evaluator, type Frame, type Journal, type Tracked } from "./evaluate.ts";
 import { LoopNest, openFrame } from "./frame.ts";
 import { reducer } from "./reduce.ts";
+
+/** A kernel that can also tell what it writes. */
+export interface InterpretedKernel extends CompiledKernel {
+  /** Like `run`; notes each written element in `journal`, with its error bound if the backend tracks errors. */
+  readonly record: (block: number, begin: number, end: number, journal: Journal) => void;
+  /** How many elements one unit evaluates: what a unit costs. */
+  readonly unitSize: (block: number) => number;
+}
 
 export class InterpreterBackend implements Backend {
   readonly name = "interpreter";
@@ -21,87 +30,120 @@ export class InterpreterBackend implements Backend {
     this.options = options;
   }
 
-  compile(kernel: Kernel): CompiledKernel {
+  compile(kernel: Kernel): InterpretedKernel {
     switch (kernel.form) {
       case "row":
-        return this.compileRow(kernel);
+        return this.program(kernel, kernel.outer, kernel.inner, this.rowUnit(kernel));
       case "contraction":
-        return this.compileContraction(kernel);
+        // The finest division: one unit is one index of batch, m and n.
+        return this.program(
+          kernel,
+          [...kernel.batch, ...kernel.m, ...kernel.n],
+          kernel.k,
+          this.contractionUnit(kernel),
+        );
       case "scatter":
-        return this.compileScatter(kernel);
+        return this.program(kernel, kernel.axes, [], this.scatterUnit(kernel));
     }
   }
 
-  private compileRow(kernel: RowKernel): CompiledKernel {
-    const outer = new LoopNest(kernel.outer, kernel);
+  private program(
+    kernel: Kernel,
+    unitAxes: readonly Axis[],
+    innerAxes: readonly Axis[],
+    runUnit: (frame: Frame) => void,
+  ): InterpretedKernel {
+    const units = new LoopNest(unitAxes, kernel);
+    const inner = new LoopNest(innerAxes, kernel);
+    const record = (block: number, begin: number, end: number, journal?: Journal): void => {
+      const frame = openFrame(kernel, this.memory, block, journal);
+      for (let unit = begin; unit < end; unit++) {
+        units.seek(frame, unit);
+        runUnit(frame);
+      }
+    };
+    return {
+      kernel,
+      units: (block) => units.count(openFrame(kernel, this.memory, block)),
+      unitSize: (block) => inner.count(openFrame(kernel, this.memory, block)),
+      run: (block, begin, end) => record(block, begin, end),
+      record,
+    };
+  }
+
+  private rowUnit(kernel: RowKernel): (frame: Frame) => void {
     const inner = new LoopNest(kernel.inner, kernel);
     const steps = groupStages(kernel.stages).map((group) => rowStep(group, inner, kernel, this.options));
-    return {
-      kernel,
-      units: (block) => outer.count(openFrame(kernel, this.memory, block)),
-      run: (block, begin, end) => {
-        const frame = openFrame(kernel, this.memory, block);
-        for (let row = begin; row < end; row++) {
-          outer.seek(frame, row);
-          frame.stages.length = 0;
-          for (const step of steps) {
-            for (const axis of kernel.inner) frame.indices.delete(axis);
-            step(frame);
-          }
-        }
-      },
+    return (frame) => {
+      frame.stages.length = 0;
+      for (const step of steps) {
+        for (const axis of kernel.inner) frame.indices.delete(axis);
+        step(frame);
+      }
     };
   }
 
-  /** One work unit is one index of the batch axes. */
-  private compileContraction(kernel: ContractionKernel): CompiledKernel {
-    const batch = new LoopNest(kernel.batch, kernel);
-    const m = new LoopNest(kernel.m, kernel);
-    const n = new LoopNest(kernel.n, kernel);
+  private contractionUnit(kernel: ContractionKernel): (frame: Frame) => void {
     const k = new LoopNest(kernel.k, kernel);
-    const a = evaluator(kernel.a, kernel, this.options);
-    const b = evaluator(kernel.b, kernel, this.options);
+    const a = new Evaluator(kernel.a, kernel, this.options);
+    const b = new Evaluator(kernel.b, kernel, this.options);
+    // The product of two float32 numbers is exact in float64.
     const multiply = binaryFunction("mul", kernel.accumulate === "f32" ? "f64" : kernel.accumulate);
     const stores = writer(kernel.stores, kernel, this.options);
-    const cell = (frame: Frame) => {
-      const sum = reducer("sum", kernel.accumulate);
-      k.each(frame, (at) => sum.add(multiply(a(frame), b(frame)), at));
-      frame.accumulator = sum.result()[0] as Value;
+    const trackErrors = this.options.trackErrors ?? false;
+    return (frame) => {
+      const sum = reducer("sum", kernel.accumulate, trackErrors);
+      k.each(frame, (at) => {
+        const x = a.evaluate(frame);
+        const y = b.evaluate(frame);
+        const error = Math.abs(Number(x)) * b.error + Math.abs(Number(y)) * a.error;
+        sum.add(multiply(x, y), at, error);
+      });
+      for (const axis of kernel.k) frame.indices.delete(axis);
+      frame.accumulator = sum.result()[0] as Tracked;
       stores(frame);
-    };
-    return {
-      kernel,
-      units: (block) => batch.count(openFrame(kernel, this.memory, block)),
-      run: (block, begin, end) => {
-        const frame = openFrame(kernel, this.memory, block);
-        for (let unit = begin; unit < end; unit++) {
-          batch.seek(frame, unit);
-          m.each(frame, () => n.each(frame, () => cell(frame)));
-        }
-      },
     };
   }
 
-  private compileScatter(kernel: ScatterKernel): CompiledKernel {
-    const axes = new LoopNest(kernel.axes, kernel);
+  private scatterUnit(kernel: ScatterKernel): (frame: Frame) => void {
     const dtype = bufferType(kernel, kernel.buffer, kernel.value);
-    const { size, read, write } = elementAccess[dtype];
-    const index = evaluator(kernel.index, kernel, this.options);
-    const value = evaluator(kernel.value, kernel, this.options);
+    const { size, read } = elementAccess[dtype];
+    const index = new Evaluator(kernel.index, kernel, this.options);
+    const value = new Evaluator(kernel.value, kernel, this.options);
     const combine = scatterFunction(kernel);
-    return {
-      kernel,
-      units: (block) => axes.count(openFrame(kernel, this.memory, block)),
-      run: (block, begin, end) => {
-        const frame = openFrame(kernel, this.memory, block);
-        for (let flat = begin; flat < end; flat++) {
-          axes.seek(frame, flat);
-          const address = (frame.addresses[kernel.buffer] as number) + (index(frame) as number) * size;
-          write(frame.view, address, combine(read(frame.view, address), value(frame)));
-        }
-      },
+    return (frame) => {
+      const address = (frame.addresses[kernel.buffer] as number) + (index.evaluate(frame) as number) * size;
+      const old = read(frame.view, address);
+      const operand = value.evaluate(frame);
+      const result = combine(old, operand);
+      // What was there carries the error of earlier writes; elements are combined in order, so nothing else differs.
+      const carried = kernel.mode === "set" ? 0 : (frame.journal?.get(address)?.error ?? 0);
+      const error =
+        kernel.mode === "mul"
+          ? Math.abs(Number(old)) * value.error + Math.abs(Number(operand)) * carried
+          : value.error + carried;
+      writeElement(frame, kernel.buffer, dtype, address, result, error);
     };
   }
+}
+
+function writeElement(
+  frame: Frame,
+  buffer: number,
+  dtype: DTypeName,
+  address: number,
+  value: Value,
+  error: number,
+): void {
+  const { read, write } = elementAccess[dtype];
+  const { journal, view } = frame;
+  if (journal === undefined) {
+    write(view, address, value);
+    return;
+  }
+  const before = journal.get(address)?.before ?? read(view, address);
+  write(view, address, value);
+  journal.set(address, { buffer, dtype, before, after: read(view, address), error });
 }
 
 function scatterFunction(kernel: ScatterKernel): (old: Value, value: Value) => Value {
@@ -144,10 +186,10 @@ function rowStep(
     const store = writer(stages as readonly StoreStage[], kernel, options);
     return first.over === "outer" ? store : (frame) => inner.each(frame, () => store(frame));
   }
-  const value = evaluator(first.value, kernel, options);
+  const value = new Evaluator(first.value, kernel, options);
   return (frame) => {
-    const reduction = reducer(first.op, first.value.type);
-    inner.each(frame, (at) => reduction.add(value(frame), at));
+    const reduction = reducer(first.op, first.value.type, options.trackErrors ?? false);
+    inner.each(frame, (at) => reduction.add(value.evaluate(frame), at, value.error));
     frame.stages[position] = reduction.result();
   };
 }
@@ -159,30 +201,19 @@ function writer(
   options: EvaluateOptions,
 ): (frame: Frame) => void {
   const parts = stores.map((store) => {
-    const access = elementAccess[bufferType(kernel, store.buffer, store.value)];
-    const index: Evaluator = evaluator(store.index, kernel, options);
-    const value: Evaluator = evaluator(store.value, kernel, options);
-    return { buffer: store.buffer, access, index, value };
+    const dtype = bufferType(kernel, store.buffer, store.value);
+    const index = new Evaluator(store.index, kernel, options);
+    const value = new Evaluator(store.value, kernel, options);
+    return { buffer: store.buffer, dtype, size: elementAccess[dtype].size, index, value };
   });
   return (frame) => {
-    const values = parts.map((part) => part.value(frame));
-    const addresses = parts.map((part) => {
-      return (frame.addresses[part.buffer] as number) + (part.index(frame) as number) * part.access.size;
-    });
+    const results = parts.map((part) => part.value.tracked(frame));
+    const addresses = parts.map(
+      (part) => (frame.addresses[part.buffer] as number) + (part.index.evaluate(frame) as number) * part.size,
+    );
     parts.forEach((part, i) => {
-      part.access.write(frame.view, addresses[i] as number, values[i] as Value);
+      const { value, error } = results[i] as Tracked;
+      writeElement(frame, part.buffer, part.dtype, addresses[i] as number, value, error);
     });
   };
-}
-
-/** The axes over which a kernel loops. */
-export function kernelAxes(kernel: Kernel): readonly Axis[] {
-  switch (kernel.form) {
-    case "row":
-      return [...kernel.outer, ...kernel.inner];
-    case "contraction":
-      return [...kernel.batch, ...kernel.m, ...kernel.n, ...kernel.k];
-    case "scatter":
-      return kernel.axes;
-  }
 }

@@ -43,6 +43,12 @@ export interface CheckingStatistics {
   elements: number;
 }
 
+/** The units of the reference that are run for a launch. */
+interface Part {
+  readonly ranges: readonly [number, number][];
+  readonly whole: boolean;
+}
+
 /** Bytes before and after the written range that must stay as they are, and the largest range that is watched. */
 const MARGIN = 64;
 const MAX_WATCHED = 2 ** 22;
@@ -85,45 +91,47 @@ export class CheckingBackend implements Backend {
         launch++;
         this.statistics.launches++;
         const due = launch <= this.launches || (launch & (launch - 1)) === 0;
-        const ranges = due ? this.unitRanges(fast, reference, block, begin, end) : [];
-        if (ranges.length === 0) fast.run(block, begin, end);
-        else this.runBoth(fast, reference, block, begin, end, ranges);
+        const part = due ? this.part(fast, reference, block, begin, end) : null;
+        if (part === null) fast.run(block, begin, end);
+        else this.runBoth(fast, reference, block, begin, end, part);
       },
     };
   }
 
   /** The units of the reference to compare for a launch of the fast kernel's units [begin, end): all, or some of them. */
-  private unitRanges(
+  private part(
     fast: CompiledKernel,
     reference: InterpretedKernel,
     block: number,
     begin: number,
     end: number,
-  ): [number, number][] {
+  ): Part | null {
     let [first, last] = [begin, end];
     if (fast.kernel.form === "contraction") {
       // The backends divide a contraction differently: only whole launches correspond.
-      if (begin !== 0 || end !== fast.units(block)) return [];
+      if (begin !== 0 || end !== fast.units(block)) return null;
       [first, last] = [0, reference.units(block)];
     }
     const count = last - first;
-    if (count <= 0) return [];
+    if (count <= 0) return null;
     const unitSize = Math.max(1, reference.unitSize(block));
-    if (count * unitSize <= this.maxEvaluations) return [[first, last]];
+    if (count * unitSize <= this.maxEvaluations) return { ranges: [[first, last]], whole: true };
     // The writes of a scatter meet, so that a part of them has no result of its own.
     if (fast.kernel.form === "scatter" || unitSize > UNIT_PATIENCE * this.maxEvaluations) {
       this.statistics.tooLarge++;
-      return [];
+      return null;
     }
     // Both ends, where vector code has its special cases, and a run in the middle.
     const length = Math.max(1, Math.floor(this.maxEvaluations / unitSize / 3));
-    if (3 * length >= count) return [[first, Math.min(last, first + 3 * length)]];
-    const middle = first + Math.floor((count - length) / 2);
-    return [
-      [first, first + length],
-      [Math.max(middle, first + length), Math.min(middle + length, last - length)],
-      [last - length, last],
-    ];
+    const middle = Math.max(first + length, first + Math.floor((count - length) / 2));
+    return {
+      ranges: [
+        [first, Math.min(last, first + length)],
+        [middle, Math.min(middle + length, last)],
+        [Math.max(middle + length, last - length), last],
+      ],
+      whole: false,
+    };
   }
 
   private runBoth(
@@ -132,7 +140,7 @@ export class CheckingBackend implements Backend {
     block: number,
     begin: number,
     end: number,
-    ranges: readonly [number, number][],
+    { ranges, whole }: Part,
   ): void {
     const { kernel } = fast;
     const journal: Journal = new Map();
@@ -141,7 +149,7 @@ export class CheckingBackend implements Backend {
     } finally {
       this.restore(journal);
     }
-    const watched = ranges.length === 1 && ranges[0]?.[1] === end ? this.watch(kernel, journal) : [];
+    const watched = whole ? this.watch(kernel, journal) : [];
     fast.run(block, begin, end);
     this.statistics.checked++;
     this.statistics.elements += journal.size;

@@ -12,9 +12,10 @@ import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, emitDecode, Parameters } from "./contraction-affine.ts";
 import { emitTileRows, type Lanes, multiplyAdd, TILE_ROW_BYTES, TILE_ROWS } from "./contraction-lanes.ts";
 import { emitTileLoop } from "./contraction-microkernel.ts";
+import { shuffleLanes } from "./contraction-pack.ts";
 
 /** With more rows than this, B is transposed into panels instead. */
-const DOT_ROWS = 24;
+const DOT_ROWS = 96;
 const LANES = 4;
 const COLUMNS = 2;
 
@@ -196,11 +197,6 @@ export function emitPackDot(module: ModuleBuilder): FunctionBuilder {
   return f;
 }
 
-/** Byte positions of i8x16.shuffle for four 32-bit lanes of two vectors. */
-function lanes32(lanes: readonly number[]): number[] {
-  return lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte));
-}
-
 /** A function (a, b0, b1, table, masks, chunks, tile, accumulate) for `rows` rows and two columns; masks may be 0. */
 function emitDotTile(module: ModuleBuilder, lanes: Lanes, rows: number): FunctionBuilder {
   const f = module.function(new Array(8).fill("i32"), []);
@@ -245,10 +241,10 @@ function emitDotTile(module: ModuleBuilder, lanes: Lanes, rows: number): Functio
   const halves = sums.map(([p, q]) => {
     f.get(p)
       .get(q)
-      .shuffle(lanes32([0, 1, 4, 5]));
+      .shuffle(shuffleLanes(4, [0, 1, 4, 5]));
     f.get(p)
       .get(q)
-      .shuffle(lanes32([2, 3, 6, 7]));
+      .shuffle(shuffleLanes(4, [2, 3, 6, 7]));
     f.op("f32x4.add").set(p);
     return p;
   });
@@ -258,10 +254,10 @@ function emitDotTile(module: ModuleBuilder, lanes: Lanes, rows: number): Functio
     const q = two ? (halves[r + 1] as Local) : p;
     f.get(p)
       .get(q)
-      .shuffle(lanes32([0, 2, 4, 6]));
+      .shuffle(shuffleLanes(4, [0, 2, 4, 6]));
     f.get(p)
       .get(q)
-      .shuffle(lanes32([1, 3, 5, 7]));
+      .shuffle(shuffleLanes(4, [1, 3, 5, 7]));
     f.op("f32x4.add").set(vector);
     f.get(accumulate).if(() => {
       f.get(tile)

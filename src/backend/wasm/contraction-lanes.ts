@@ -21,6 +21,7 @@ export interface Lanes {
   readonly load: MemoryOp;
   readonly store: MemoryOp;
   readonly loadSplat: MemoryOp;
+  readonly loadZero: MemoryOp;
   readonly loadLane: MemoryLaneOp;
   readonly storeLane: MemoryLaneOp;
   readonly add: PlainOp;
@@ -41,6 +42,7 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
         load: `${type}.load`,
         store: `${type}.store`,
         loadSplat: "v128.load32_splat",
+        loadZero: "v128.load32_zero",
         loadLane: "v128.load32_lane",
         storeLane: "v128.store32_lane",
         add: `${type}x4.add`,
@@ -57,6 +59,7 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
         load: `${type}.load`,
         store: `${type}.store`,
         loadSplat: "v128.load64_splat",
+        loadZero: "v128.load64_zero",
         loadLane: "v128.load64_lane",
         storeLane: "v128.store64_lane",
         add: `${type}x2.add`,

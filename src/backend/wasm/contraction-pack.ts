@@ -1,122 +1,181 @@
 /**
  * Packing: copies a block of A or B to where the micro-kernel reads it with unit stride. A goes to one run for each
- * tile of rows (for each k, the tile's rows), B to panels of two vectors of columns (for each k, the columns, zero where the
- * matrix has ended).
+ * tile of rows (for each k, the tile's rows), B to panels of two groups of columns (for each k, the columns).
+ * Addresses come from tables (contraction-affine.ts), which tell at run time how the elements lie.
  */
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
-import { emitTileRows, type Lanes, TILE_ROW_BYTES } from "./contraction-lanes.ts";
-
-/** Adds a constant or a local to a local. */
-function increase(f: FunctionBuilder, local: Local, by: number | Local): void {
-  f.get(local);
-  if (typeof by === "number") f.i32(by);
-  else f.get(by);
-  f.op("i32.add").set(local);
-}
+import { emitTileRows, type Lanes } from "./contraction-lanes.ts";
 
 /** Pushes 1 where the `lanes.count` offsets at table address `table` are those of adjacent elements, else 0. */
-export function emitAdjacent(f: FunctionBuilder, lanes: Lanes, table: Local): void {
+export function emitAdjacent(f: FunctionBuilder, lanes: Lanes, table: Local, ramp?: Local): void {
   if (lanes.count === 2) {
     f.get(table).memory("i32.load", 4).get(table).memory("i32.load").op("i32.sub").i32(lanes.size).op("i32.eq");
     return;
   }
-  const ramp = new Int32Array([0, 1, 2, 3].map((i) => i * lanes.size));
-  f.get(table).memory("v128.load32_splat").v128(new Uint8Array(ramp.buffer)).op("i32x4.add");
-  f.get(table).memory("v128.load", 0, 2).op("i32x4.eq").op("i32x4.all_true");
+  f.get(table).memory("v128.load32_splat");
+  if (ramp) f.get(ramp);
+  else pushRamp(f, lanes);
+  f.op("i32x4.add").get(table).memory("v128.load", 0, 2).op("i32x4.eq").op("i32x4.all_true");
 }
 
-/** Copies one element for each k: from `source` + depth[k] to `dest`, `dest` + step, … Destroys `dest`. */
-function emitCopyDepth(
-  f: FunctionBuilder,
-  lanes: Lanes,
-  source: Local,
-  depth: Local,
-  k: Local,
-  dest: Local,
-  step: Local | number,
-  vector: boolean,
-): void {
-  const at = f.local("i32");
+/** Pushes the byte offsets of four adjacent elements. */
+function pushRamp(f: FunctionBuilder, lanes: Lanes): void {
+  f.v128(new Uint8Array(new Int32Array([0, 1, 2, 3].map((i) => i * lanes.size)).buffer));
+}
+
+/** Byte positions of i8x16.shuffle for lanes of `size` bytes of two vectors. */
+export function shuffleLanes(size: number, lanes: readonly number[]): number[] {
+  return lanes.flatMap((lane) => Array.from({ length: size }, (_, byte) => size * lane + byte));
+}
+
+/** Transposes the square of `rows` in place; `spare` are as many other vectors. */
+function emitTranspose(f: FunctionBuilder, lanes: Lanes, rows: readonly Local[], spare: readonly Local[]): void {
+  const combine = (a: Local, b: Local, order: readonly number[], to: Local) =>
+    f.get(a).get(b).shuffle(shuffleLanes(lanes.size, order)).set(to);
+  if (lanes.count === 2) {
+    const [a, b] = rows as [Local, Local];
+    const [s] = spare as [Local];
+    combine(a, b, [0, 2], s);
+    combine(a, b, [1, 3], b);
+    f.get(s).set(a);
+    return;
+  }
+  const [a, b, c, d] = rows as [Local, Local, Local, Local];
+  const [p, q, r, s] = spare as [Local, Local, Local, Local];
+  combine(a, b, [0, 4, 1, 5], p);
+  combine(a, b, [2, 6, 3, 7], q);
+  combine(c, d, [0, 4, 1, 5], r);
+  combine(c, d, [2, 6, 3, 7], s);
+  combine(p, r, [0, 1, 4, 5], a);
+  combine(p, r, [2, 3, 6, 7], b);
+  combine(q, s, [0, 1, 4, 5], c);
+  combine(q, s, [2, 3, 6, 7], d);
+}
+
+/**
+ * A function (table, depth, k, dest, step, valid): for each k, one vector of the elements at table[i] + depth[k], to
+ * dest, dest + step, … Where only `valid` of the vector's elements exist, the last of them is repeated.
+ */
+export function emitPackGroup(module: ModuleBuilder, lanes: Lanes): FunctionBuilder {
+  const f = module.function(new Array(6).fill("i32"), []);
+  const [table, depth, k, dest, step, valid] = [0, 1, 2, 3, 4, 5].map((i) => f.parameter(i));
+  const sources = Array.from({ length: lanes.count }, () => f.local("i32"));
+  const vectors = sources.map(() => f.local("v128"));
+  const spare = sources.map(() => f.local("v128"));
+  const ramp = f.local("v128");
   const end = f.local("i32");
-  f.get(depth).tee(at).get(k).i32(2).op("i32.shl").op("i32.add").set(end);
-  f.get(k).if(() => {
+  const offset = f.local("i32");
+  const lastLane = f.local("i32");
+  const advance = () => f.get(dest).get(step).op("i32.add").set(dest);
+
+  f.get(k)
+    .op("i32.eqz")
+    .if(() => f.return());
+  f.get(depth).get(k).i32(2).op("i32.shl").op("i32.add").set(end);
+  f.get(valid).i32(1).op("i32.sub").set(lastLane);
+  for (const [i, source] of sources.entries()) {
+    f.get(table);
+    f.i32(i).get(lastLane).i32(i).get(lastLane).op("i32.lt_s").select();
+    f.i32(2).op("i32.shl").op("i32.add").memory("i32.load").set(source);
+  }
+  f.get(valid).i32(lanes.count).op("i32.ge_s");
+  f.if(
+    () => emitAdjacent(f, lanes, table),
+    () => f.i32(0),
+    "i32",
+  );
+  f.if(() => {
     f.loop((again) => {
-      f.get(dest).get(source).get(at).memory("i32.load").op("i32.add");
-      if (vector) f.memory("v128.load").memory("v128.store");
-      else f.memory(lanes.load).memory(lanes.store);
-      increase(f, dest, step);
-      f.get(at).i32(4).op("i32.add").tee(at).get(end).op("i32.ne").br_if(again);
+      f.get(dest).get(sources[0]).get(depth).memory("i32.load").op("i32.add");
+      f.memory("v128.load").memory("v128.store");
+      advance();
+      f.get(depth).i32(4).op("i32.add").tee(depth).get(end).op("i32.ne").br_if(again);
+    });
+    f.return();
+  });
+
+  const [vector] = vectors as [Local];
+  const gather = () => {
+    f.get(depth).memory("i32.load").set(offset);
+    for (const [i, source] of sources.entries()) {
+      f.get(source).get(offset).op("i32.add");
+      if (i === 0) f.memory(lanes.loadZero);
+      else f.get(vector).memoryLane(lanes.loadLane, i);
+      f.set(vector);
+    }
+    f.get(dest).get(vector).memory("v128.store");
+    advance();
+    f.get(depth).i32(4).op("i32.add").set(depth);
+  };
+  pushRamp(f, lanes);
+  f.set(ramp);
+  f.block((done) => {
+    f.loop((again) => {
+      f.get(end).get(depth).op("i32.sub").i32(4 * lanes.count).op("i32.lt_s").br_if(done);
+      emitAdjacent(f, lanes, depth, ramp);
+      f.if(
+        () => {
+          f.get(depth).memory("i32.load").set(offset);
+          for (const [i, source] of sources.entries())
+            f.get(source).get(offset).op("i32.add").memory("v128.load").set(vectors[i]);
+          emitTranspose(f, lanes, vectors, spare);
+          for (const row of vectors) {
+            f.get(dest).get(row).memory("v128.store");
+            advance();
+          }
+          f.get(depth)
+            .i32(4 * lanes.count)
+            .op("i32.add")
+            .set(depth);
+        },
+        () => {
+          for (let i = 0; i < lanes.count; i++) gather();
+        },
+      );
+      f.br(again);
     });
   });
-  f.release(at, end);
-}
-
-/** A function (rowTable, depth, rows, k, dest): packs `rows` rows of A. */
-export function emitPackA(module: ModuleBuilder, lanes: Lanes): FunctionBuilder {
-  const f = module.function(new Array(5).fill("i32"), []);
-  const [rowTable, depth, left, k, dest] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
-  const rows = f.local("i32");
-  const row = f.local("i32");
-  const source = f.local("i32");
-  const to = f.local("i32");
-  const step = f.local("i32");
-  f.loop((again) => {
-    emitTileRows(f, left);
-    f.tee(rows).i32(lanes.size).op("i32.mul").set(step);
-    f.i32(0).set(row);
-    f.loop((next) => {
-      f.get(rowTable).memory("i32.load").set(source);
-      increase(f, rowTable, 4);
-      f.get(dest).get(row).i32(lanes.size).op("i32.mul").op("i32.add").set(to);
-      emitCopyDepth(f, lanes, source, depth, k, to, step, false);
-      f.get(row).i32(1).op("i32.add").tee(row).get(rows).op("i32.lt_u").br_if(next);
+  f.block((done) => {
+    f.loop((again) => {
+      f.get(depth).get(end).op("i32.eq").br_if(done);
+      gather();
+      f.br(again);
     });
-    f.get(dest).get(step).get(k).op("i32.mul").op("i32.add").set(dest);
-    f.get(left).get(rows).op("i32.sub").tee(left).br_if(again);
   });
   return f;
 }
 
-/** A function (columnTable, depth, count, k, dest): packs a panel of B, `count` of whose columns exist. */
-export function emitPackB(module: ModuleBuilder, lanes: Lanes): FunctionBuilder {
+/**
+ * A function (rowTable, depth, rows, k, dest): packs `rows` rows of A, in groups of one vector of rows; the last group
+ * of a tile overlaps the one before, or writes past a tile that is narrower, where the next k then goes.
+ */
+export function emitPackA(module: ModuleBuilder, lanes: Lanes, packGroup: FunctionBuilder): FunctionBuilder {
   const f = module.function(new Array(5).fill("i32"), []);
-  const [columnTable, depth, count, k, dest] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
-  const column = f.local("i32");
-  const source = f.local("i32");
-  const table = f.local("i32");
-  const to = f.local("i32");
-  // Columns that do not exist are zero.
-  f.get(count)
-    .i32(2 * lanes.count)
-    .op("i32.lt_s");
-  f.if(() => {
-    f.get(dest).i32(0).get(k).i32(TILE_ROW_BYTES).op("i32.mul").memory_fill();
-  });
+  const [rowTable, depth, left, k, dest] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
+  const rows = f.local("i32");
+  const row = f.local("i32");
+  const step = f.local("i32");
+  const lastGroup = f.local("i32");
   f.loop((again) => {
-    f.get(columnTable).get(column).i32(2).op("i32.shl").op("i32.add").tee(table).memory("i32.load").set(source);
-    f.get(dest).get(column).i32(lanes.size).op("i32.mul").op("i32.add").set(to);
-    f.get(count).get(column).op("i32.sub").i32(lanes.count).op("i32.ge_s");
-    f.get(column)
-      .i32(lanes.count - 1)
-      .op("i32.and")
-      .op("i32.eqz")
-      .op("i32.and");
-    f.if(
-      () => emitAdjacent(f, lanes, table),
-      () => f.i32(0),
-      "i32",
-    );
-    f.if(
-      () => {
-        emitCopyDepth(f, lanes, source, depth, k, to, TILE_ROW_BYTES, true);
-        increase(f, column, lanes.count);
-      },
-      () => {
-        emitCopyDepth(f, lanes, source, depth, k, to, TILE_ROW_BYTES, false);
-        increase(f, column, 1);
-      },
-    );
-    f.get(column).get(count).op("i32.lt_s").br_if(again);
+    emitTileRows(f, left);
+    f.tee(rows).i32(lanes.size).op("i32.mul").set(step);
+    // The last group starts at rows - lanes.count, or at 0.
+    f.get(rows).i32(lanes.count).op("i32.sub").i32(0);
+    f.get(rows).i32(lanes.count).op("i32.gt_s").select().set(lastGroup);
+    f.i32(0).set(row);
+    f.block((done) => {
+      f.loop((next) => {
+        f.get(rowTable).get(row).i32(2).op("i32.shl").op("i32.add").get(depth).get(k);
+        f.get(dest).get(row).i32(lanes.size).op("i32.mul").op("i32.add").get(step).get(rows).call(packGroup);
+        f.get(row).get(lastGroup).op("i32.eq").br_if(done);
+        f.get(row).i32(lanes.count).op("i32.add").get(lastGroup);
+        f.get(row).i32(lanes.count).op("i32.add").get(lastGroup).op("i32.lt_s").select().set(row);
+        f.br(next);
+      });
+    });
+    f.get(rowTable).get(rows).i32(2).op("i32.shl").op("i32.add").set(rowTable);
+    f.get(dest).get(step).get(k).op("i32.mul").op("i32.add").set(dest);
+    f.get(left).get(rows).op("i32.sub").tee(left).br_if(again);
   });
   return f;
 }

@@ -174,8 +174,8 @@ class ContractionEmitter {
       rows: this.offsets(s, kernel.m, false),
       columns: this.offsets(s, kernel.n, true),
     }));
-    const packA = tableA ? emitPackA(module, lanes) : emitScalarPackA(module, kernel, lanes);
-    const packB = tableB ? emitPackB(module, lanes) : emitScalarPackB(module, kernel, lanes);
+    const packGroup = emitPackGroup(module, lanes);
+    const packA = tableA ? emitPackA(module, lanes, packGroup) : emitScalarPackA(module, kernel, lanes);
     const epilogue = plan
       ? emitStreamEpilogue(module, kernel, lanes, plan, tables)
       : emitScalarEpilogue(module, kernel, lanes);
@@ -320,47 +320,7 @@ class ContractionEmitter {
               at(bPacked);
             });
           const computeOuter = () => {
-            if (directPanel) {
-              at(bColumns);
-              f.get(panel).i32(2).op("i32.shl").op("i32.add").set(bAt);
-              f.get(bAt)
-                .i32(4 * lanes.count)
-                .op("i32.add")
-                .set(columnAt);
-              f.get(rows).i32(DIRECT_ROWS).op("i32.le_s");
-              f.get(count).i32(panelColumns).op("i32.eq").op("i32.and");
-              f.if(
-                () => {
-                  emitAdjacent(f, lanes, bAt);
-                  emitAdjacent(f, lanes, columnAt);
-                  f.op("i32.and");
-                },
-                () => f.i32(0),
-                "i32",
-              );
-              f.if(
-                () =>
-                  compute(directPanel, () => {
-                    for (const table of [bAt, columnAt]) {
-                      f.get(table).memory("i32.load");
-                      at(bDepth);
-                    }
-                  }),
-                () => {
-                  f.get(bAt);
-                  at(bDepth);
-                  f.get(count).get(kCount);
-                  at(bPacked);
-                  f.call(packB);
-                  computePacked();
-                },
-              );
-            } else {
-              f.get(block).get(batch).get(n0).get(panel).op("i32.add").get(count).get(k0).get(kCount);
-              at(bPacked);
-              f.call(packB);
-              computePacked();
-            }
+            if (!directPanel || !packB) return;
           };
           if (dot) {
             f.get(useDot).if(() => computeDot(dot), computeOuter);

@@ -280,17 +280,15 @@ export class Emitter implements ScalarContext {
       if (coefficient.is(0)) return parent;
       local = f.local("i32");
       const stride = coefficient.mul(size);
-      const saved = this.current;
-      this.current = s - 1;
+      // The stride is the same in all loops, so its code goes before this one.
+      const factor = graph.intern(stride);
+      const scaled = factor.isConst ? undefined : this.scalarLocal(factor);
       f.at(scope.entry, () => {
         f.get(parent).get(this.indices[scope.axis]);
-        if (!stride.is(1)) {
-          this.scalar(graph.intern(stride));
-          f.op("i32.mul");
-        }
+        if (scaled) f.get(scaled).op("i32.mul");
+        else if (!factor.is(1)) f.i32(factor.value as number).op("i32.mul");
         f.op("i32.add").set(local);
       });
-      this.current = saved;
       scope.advances.push({ local, stride });
       scope.pointers.set(key, local);
       return local;

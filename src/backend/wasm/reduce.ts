@@ -413,6 +413,7 @@ class ArgAccumulator extends Base implements Accumulator {
       const best = this.scalarBest as Local;
       const position = this.scalarPosition as Local;
       const x = emitter.scalarLocal(value);
+      const index = emitter.scalarLocal(innerIndex);
       f.get(x)
         .get(best)
         .op(this.compareOp(beats, valueType(this.type)));
@@ -421,7 +422,7 @@ class ArgAccumulator extends Base implements Accumulator {
         f.get(x).get(x).op(`${t}.ne`).get(best).get(best).op(`${t}.eq`).op("i32.and").op("i32.or");
       }
       f.if(() => {
-        f.get(x).set(best).get(emitter.scalarLocal(innerIndex)).set(position);
+        f.get(x).set(best).get(index).set(position);
       });
       return;
     }

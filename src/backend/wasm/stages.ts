@@ -1,6 +1,6 @@
 /** The stages of a row kernel, lowered and made a graph; and along which axis to vectorize them. */
 import { Axis, constant, type Expr, stageValue, walk } from "../../ir/expr.ts";
-import type { BufferDecl, ReduceOp, RowKernel } from "../../ir/kernel.ts";
+import type { BufferDecl, ReduceOp, RowKernel, Stage, StoreStage } from "../../ir/kernel.ts";
 import { lower } from "../../ir/math.ts";
 import { decodeLoads, encodeStore } from "./elements.ts";
 import type { Features } from "./features.ts";
@@ -58,13 +58,19 @@ export function prepare(kernel: RowKernel, features: Features): Prepared {
   const intern = (e: Expr): Expr => graph.intern(e, versions.slice());
   const stages = kernel.stages.map((stage, i): PreparedStage => {
     let value = prepareExpression(stage.value, kernel.buffers);
+    const previous = kernel.stages[i - 1];
+    if (previous?.kind === "store" && !sharesPass(kernel, previous, stage)) {
+      for (let j = i - 1; j >= 0; j--) {
+        const before = kernel.stages[j];
+        if (before.kind !== "store" || !sharesPass(kernel, before, previous)) break;
+        versions[before.buffer]++;
+      }
+    }
     if (stage.kind === "store") {
       const { buffer } = stage;
       value = intern(encodeStore(value, kernel.buffers[buffer].dtype));
       const index = intern(prepareExpression(stage.index, kernel.buffers));
-      versions[buffer]++;
-      const over = kernel.inner.length === 0 ? "outer" : stage.over;
-      return { kind: "store", over, buffer, index, value };
+      return { kind: "store", over: passOf(kernel, stage), buffer, index, value };
     }
     if (value.type === "bool" && stage.op !== "min" && stage.op !== "max") {
       throw new Error(`IR: ${stage.op} of bool in ${kernel.name}`);
@@ -78,7 +84,7 @@ export function prepare(kernel: RowKernel, features: Features): Prepared {
   const base = { graph, outer: outer.length, inner: kernel.inner.length, sizes };
   countUses(graph, stages);
   const plan = features.simd ? planVectors(kernel, base, stages) : { vectorAxis: -1, copies: 0 };
-  return { ...base, ...plan, groups: group(kernel, stages), innerIndex: graph.intern(flattened) };
+  return { ...base, ...plan, groups: group(stages), innerIndex: graph.intern(flattened) };
 }
 
 /** Counts the uses by stages, and the double uses by operations that take one part for two. */
@@ -104,26 +110,32 @@ function reads(e: Expr, test: (node: Expr) => boolean): boolean {
   return found;
 }
 
-/** Joins neighbouring stages where neither sees what the other computes or writes. */
-function group(kernel: RowKernel, stages: readonly PreparedStage[]): StageGroup[] {
+/** Without inner axes there is one pass. */
+function passOf(kernel: RowKernel, stage: StoreStage): "outer" | "inner" {
+  return kernel.inner.length === 0 ? "outer" : stage.over;
+}
+/**
+ * Neighbouring stores over the same indices are one step: all values are computed from what was there before, so that
+ * an optimizer's moments and parameters are updated together.
+ */
+function sharesPass(kernel: RowKernel, a: StoreStage, b: Stage): boolean {
+  return b.kind === "store" && passOf(kernel, a) === passOf(kernel, b);
+}
+
+/** Joins neighbouring stores, and neighbouring reductions that do not see each other's results. */
+function group(stages: readonly PreparedStage[]): StageGroup[] {
   const groups: (StageGroup & { stages: PreparedStage[] })[] = [];
   for (const stage of stages) {
     const last = groups[groups.length - 1];
-    const members = last?.stages ?? [];
-    if (stage.kind === "reduce") {
-      const before = members.map((s) => stages.indexOf(s));
-      if (last?.kind === "reduce" && !reads(stage.value, (n) => n.op === "stage" && before.includes(n.slot))) {
-        members.push(stage);
-      } else groups.push({ kind: "reduce", stages: [stage] });
-      continue;
+    if (stage.kind === "store") {
+      if (last?.kind === "store" && last.over === stage.over) last.stages.push(stage);
+      else groups.push({ kind: "store", over: stage.over, stages: [stage] });
+    } else {
+      const before = last?.stages.map((s) => stages.indexOf(s)) ?? [];
+      const sees = (n: Expr): boolean => n.op === "stage" && before.includes(n.slot);
+      if (last?.kind === "reduce" && !reads(stage.value, sees)) last.stages.push(stage);
+      else groups.push({ kind: "reduce", stages: [stage] });
     }
-    const written = members.map((s) => (s.kind === "store" ? s.buffer : -1));
-    const sees = (n: Expr): boolean => n.op === "load" && written.includes(n.slot);
-    if (last?.kind === "store" && last.over === stage.over && !reads(stage.value, sees) && !reads(stage.index, sees)) {
-      members.push(stage);
-    } else if (stage.over === "inner" && kernel.inner.length === 0) {
-      throw new Error(`IR: ${kernel.name} stores over inner axes but has none`);
-    } else groups.push({ kind: "store", over: stage.over, stages: [stage] });
   }
   return groups;
 }

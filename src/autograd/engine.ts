@@ -1,0 +1,302 @@
+/**
+ * The engine: runs the recorded graph backwards. Nodes run when all gradients of their outputs have arrived, the one
+ * recorded last first, as in PyTorch; there is no recursion, so a graph may be as deep as memory allows.
+ */
+import { RuntimeError } from "../errors.ts";
+import { sameShape, shapeText } from "../shape.ts";
+import { lastStorageSerial } from "../storage/storage.ts";
+import type { Tensor } from "../tensor.ts";
+import { AccumulateGrad } from "./accumulate.ts";
+import { withGradMode } from "./mode.ts";
+import type { Gradients, Node } from "./node.ts";
+import { OpNode } from "./op-node.ts";
+import { gradientEdge } from "./record.ts";
+
+/** A node's gradients as they arrive. */
+class Task {
+  readonly node: Node;
+  pending = 0;
+  readonly grads: (Tensor | null)[];
+  /** Whether the engine alone refers to the gradient's storage. */
+  readonly owned: boolean[];
+  needed = true;
+  captures: { output: number; position: number }[] | null = null;
+  constructor(node: Node) {
+    this.node = node;
+    this.grads = new Array(node.outputCount).fill(null);
+    this.owned = new Array(node.outputCount).fill(false);
+  }
+}
+
+export interface BackwardOptions {
+  retainGraph: boolean;
+  createGraph: boolean;
+  /** Return gradients of these tensors; with `accumulate`, add them to their `.grad` instead and to no other's. */
+  inputs?: readonly Tensor[];
+  accumulate: boolean;
+}
+
+/** Runs backward from `roots` with their gradients. Returns the gradients of `options.inputs`. */
+export function runBackward(
+  roots: readonly Tensor[],
+  rootGrads: readonly (Tensor | null)[],
+  options: BackwardOptions,
+): (Tensor | null)[] {
+  const tasks = new Map<Node, Task>();
+  const rootTasks: Task[] = [];
+  for (let i = 0; i < roots.length; i++) {
+    const edge = gradientEdge(roots[i]);
+    if (edge === null) {
+      throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a grad_fn`);
+    }
+    rootTasks.push(taskOf(tasks, edge.node));
+    rootTasks[i].grads[edge.output] = sumOf(rootTasks[i].grads[edge.output], rootGrads[i]);
+  }
+  countDependencies(tasks, rootTasks);
+  const captured: (Tensor | null)[] = [];
+  if (options.inputs !== undefined) markNeeded(tasks, options.inputs, captured);
+  withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured));
+  return captured;
+}
+
+function taskOf(tasks: Map<Node, Task>, node: Node): Task {
+  let task = tasks.get(node);
+  if (task === undefined) tasks.set(node, (task = new Task(node)));
+  return task;
+}
+
+function sumOf(a: Tensor | null, b: Tensor | null): Tensor | null {
+  return a === null ? b : b === null ? a : a.add(b);
+}
+
+function countDependencies(tasks: Map<Node, Task>, roots: readonly Task[]): void {
+  const stack: Node[] = [...new Set(roots.map((task) => task.node))];
+  const seen = new Set<Node>(stack);
+  while (stack.length > 0) {
+    const node = stack.pop() as Node;
+    const next = node.nextNodes;
+    for (let i = 0; i < next.length; i++) {
+      const child = next[i];
+      if (child === null) continue;
+      taskOf(tasks, child).pending++;
+      if (!seen.has(child)) {
+        seen.add(child);
+        stack.push(child);
+      }
+    }
+  }
+}
+
+/** Leaves only the nodes on a path to `inputs`. */
+function markNeeded(tasks: Map<Node, Task>, inputs: readonly Tensor[], captured: (Tensor | null)[]): void {
+  for (const task of tasks.values()) task.needed = false;
+  const parents = new Map<Node, Node[]>();
+  for (const node of tasks.keys()) {
+    for (const child of node.nextNodes) {
+      if (child === null) continue;
+      const list = parents.get(child);
+      if (list) list.push(node);
+      else parents.set(child, [node]);
+    }
+  }
+  const stack: Node[] = [];
+  inputs.forEach((input, position) => {
+    captured.push(null);
+    const edge = gradientEdge(input);
+    if (edge === null) {
+      throw new RuntimeError("One of the differentiated Tensors does not require grad");
+    }
+    const task = tasks.get(edge.node);
+    if (task === undefined) return;
+    (task.captures ??= []).push({ output: edge.output, position });
+    for (const parent of parents.get(edge.node) ?? []) stack.push(parent);
+  });
+  while (stack.length > 0) {
+    const node = stack.pop() as Node;
+    const task = tasks.get(node) as Task;
+    if (task.needed) continue;
+    task.needed = true;
+    for (const parent of parents.get(node) ?? []) stack.push(parent);
+  }
+}
+
+function execute(
+  tasks: Map<Node, Task>,
+  roots: readonly Task[],
+  options: BackwardOptions,
+  captured: (Tensor | null)[],
+): void {
+  const ready = new ReadyQueue();
+  for (const task of new Set(roots)) if (task.pending === 0) ready.push(task);
+  for (let task = ready.pop(); task !== undefined; task = ready.pop()) {
+    const node = task.node;
+    // PyTorch lets leaf hooks and capture see the summed gradient, hooks first.
+    runTensorHooks(task);
+    if (task.captures !== null) capture(task, options, captured);
+    if (!task.needed) {
+      settle(task, tasks, ready, null, options);
+      continue;
+    }
+    if (node instanceof AccumulateGrad && node.preHooks === null && node.postHooks === null) {
+      node.accumulate(task.grads[0], task.owned[0]);
+      continue;
+    }
+    settle(task, tasks, ready, applyNode(task, options), options);
+    if (!options.retainGraph) node.release();
+  }
+}
+
+/** Runs one node; null if no gradient reached it. */
+function applyNode(task: Task, options: BackwardOptions): Gradients | null {
+  const node = task.node;
+  let grads: Gradients = task.grads;
+  if (node.preHooks !== null) for (const hook of [...node.preHooks]) grads = hook(grads) ?? grads;
+  if (grads.every((g) => g === null) && node instanceof OpNode) return null;
+  const serial = lastStorageSerial();
+  let results = node.apply(grads);
+  if (node.postHooks !== null) {
+    for (const hook of [...node.postHooks]) results = hook(results, grads) ?? results;
+    return results;
+  }
+  if (options.createGraph || !(node instanceof OpNode) || node.preHooks !== null) return results;
+  markFresh(task, results, serial);
+  return results;
+}
+
+const freshResults = new WeakMap<Gradients, boolean[]>();
+
+/** Notes which results have a storage of their own, and gives back the gradients that were consumed. */
+function markFresh(task: Task, results: Gradients, serial: number): void {
+  const fresh = results.map(
+    (g, i) => g !== null && g.storage.serial > serial && !results.some((h, j) => j !== i && h?.storage === g.storage),
+  );
+  freshResults.set(results, fresh);
+  task.grads.forEach((g, i) => {
+    if (g === null || !task.owned[i] || task.captures !== null) return;
+    const position = results.findIndex((r) => r?.storage === g.storage);
+    if (position < 0) g.storage.free();
+    else if (results.filter((r) => r?.storage === g.storage).length === 1) fresh[position] = true;
+  });
+}
+
+/** Sends a node's results along its edges. */
+function settle(
+  task: Task,
+  tasks: Map<Node, Task>,
+  ready: ReadyQueue,
+  results: Gradients | null,
+  options: BackwardOptions,
+): void {
+  const { nextNodes, nextOutputs } = task.node;
+  const fresh = results === null ? undefined : freshResults.get(results);
+  if (results !== null && results.length < nextNodes.length) {
+    throw new RuntimeError(
+      `Function ${task.node.name()} returned an incorrect number of gradients (expected ${nextNodes.length}, got ${results.length})`,
+    );
+  }
+  for (let i = 0; i < nextNodes.length; i++) {
+    const child = nextNodes[i];
+    if (child === null) continue;
+    const target = tasks.get(child) as Task;
+    const grad = results === null ? null : results[i];
+    if (grad !== null && grad !== undefined && (target.needed || target.captures !== null)) {
+      receive(target, nextOutputs[i], grad, fresh?.[i] ?? false, options);
+    }
+    if (--target.pending === 0) ready.push(target);
+  }
+}
+
+function receive(target: Task, output: number, grad: Tensor, owned: boolean, options: BackwardOptions): void {
+  const before = target.grads[output];
+  if (before === null) {
+    target.grads[output] = grad;
+    target.owned[output] = owned;
+  } else if (
+    target.owned[output] &&
+    before.contiguousLayout &&
+    !options.createGraph &&
+    before.dtype === grad.dtype &&
+    sameShape(before.sizes, grad.sizes)
+  ) {
+    before.add_(grad);
+    if (owned) grad.storage.free();
+  } else {
+    target.grads[output] = before.add(grad);
+    target.owned[output] = !options.createGraph;
+  }
+}
+
+function runTensorHooks(task: Task): void {
+  const hooks = task.node.tensorHooks;
+  if (hooks === null) return;
+  for (const { output, hook } of [...hooks]) {
+    const grad = task.grads[output];
+    if (grad === null) continue;
+    // The hook may keep the gradient.
+    task.owned[output] = false;
+    const replaced = hook(grad);
+    if (replaced === null || replaced === undefined) continue;
+    if (!sameShape(replaced.sizes, grad.sizes)) {
+      throw new RuntimeError(
+        `hook '${hook.name}' has changed the size of value: expected ${shapeText(grad.sizes)}, got ${shapeText(replaced.sizes)}`,
+      );
+    }
+    task.grads[output] = replaced;
+  }
+}
+
+function capture(task: Task, options: BackwardOptions, captured: (Tensor | null)[]): void {
+  for (const { output, position } of task.captures ?? []) {
+    const grad = task.grads[output];
+    if (grad === null) continue;
+    task.owned[output] = false;
+    captured[position] = grad;
+    if (options.accumulate && options.inputs !== undefined) accumulateInto(options.inputs[position], grad);
+  }
+}
+
+function accumulateInto(tensor: Tensor, grad: Tensor): void {
+  new AccumulateGrad(tensor).accumulate(grad, false);
+}
+
+/** A binary heap; AccumulateGrad first, then the greatest sequence number. */
+class ReadyQueue {
+  private readonly heap: Task[] = [];
+
+  private before(a: Task, b: Task): boolean {
+    const leafA = a.node instanceof AccumulateGrad;
+    const leafB = b.node instanceof AccumulateGrad;
+    if (leafA !== leafB) return leafA;
+    return a.node.sequenceNumber > b.node.sequenceNumber;
+  }
+
+  push(task: Task): void {
+    const heap = this.heap;
+    let i = heap.push(task) - 1;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (!this.before(task, heap[parent])) break;
+      heap[i] = heap[parent];
+      i = parent;
+    }
+    heap[i] = task;
+  }
+
+  pop(): Task | undefined {
+    const heap = this.heap;
+    const first = heap[0];
+    const last = heap.pop();
+    if (heap.length === 0 || last === undefined) return first;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && this.before(heap[child + 1], heap[child])) child++;
+      if (!this.before(heap[child], last)) break;
+      heap[i] = heap[child];
+      i = child;
+    }
+    heap[i] = last;
+    return first;
+  }
+}

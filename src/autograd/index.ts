@@ -1,0 +1,3 @@
+/** `torch.autograd`. */
+export { type BackwardCallOptions, backward, type GradOptions, grad } from "./backward.ts";
+export { Node } from "./node.ts";

@@ -1,0 +1,128 @@
+/** The graph that autograd records: nodes and their edges. */
+import { RuntimeError } from "../errors.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Gradients flow from a node's outputs to its inputs; `null` stands for zero. */
+export type Gradients = readonly (Tensor | null)[];
+
+export type NodeHook = (gradInputs: Gradients, gradOutputs: Gradients) => Gradients | null | undefined;
+export type NodePreHook = (gradOutputs: Gradients) => Gradients | null | undefined;
+
+let sequence = 0;
+
+/** One recorded operation: PyTorch's `torch.autograd.graph.Node`. */
+export abstract class Node {
+  /** For each input of the operation, the node that made it (or null), and which of that node's outputs it is. */
+  nextNodes: (Node | null)[];
+  nextOutputs: number[];
+  /** Later operations have greater numbers; the engine runs the greatest first. */
+  readonly sequenceNumber: number = sequence++;
+  /** Hooks on outputs of the operation, run on the gradient before `apply`. */
+  tensorHooks: { output: number; hook: (grad: Tensor) => Tensor | null | undefined }[] | null = null;
+  preHooks: NodePreHook[] | null = null;
+  postHooks: NodeHook[] | null = null;
+  /** Anything a user wants to keep with the node. */
+  readonly metadata: Record<string, unknown> = {};
+
+  constructor(nextNodes: (Node | null)[], nextOutputs: number[]) {
+    this.nextNodes = nextNodes;
+    this.nextOutputs = nextOutputs;
+  }
+
+  /** PyTorch's name, such as `AddBackward0`. */
+  abstract name(): string;
+
+  /** How many outputs the operation had. */
+  abstract readonly outputCount: number;
+
+  /** Gradients of the inputs from those of the outputs. */
+  abstract apply(grads: Gradients): Gradients;
+
+  /** Lets go of what was saved. */
+  release(): void {}
+
+  /** Pairs of node and output number, as in PyTorch. */
+  get next_functions(): readonly (readonly [Node | null, number])[] {
+    return this.nextNodes.map((node, i) => [node, this.nextOutputs[i]] as const);
+  }
+
+  /** Calls `hook(grad_inputs, grad_outputs)` after this node has run; it may return other grad_inputs. */
+  register_hook(hook: NodeHook): { remove(): void } {
+    this.postHooks ??= [];
+    return pushRemovable(this.postHooks, hook);
+  }
+
+  /** Calls `hook(grad_outputs)` before this node runs; it may return other grad_outputs. */
+  register_prehook(hook: NodePreHook): { remove(): void } {
+    this.preHooks ??= [];
+    return pushRemovable(this.preHooks, hook);
+  }
+
+  toString(): string {
+    return `<${this.name()}>`;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `<${this.name()}>`;
+  }
+}
+
+function pushRemovable<T>(list: T[], entry: T): { remove(): void } {
+  list.push(entry);
+  return {
+    remove: () => {
+      const at = list.indexOf(entry);
+      if (at >= 0) list.splice(at, 1);
+    },
+  };
+}
+
+/** A tensor kept for backward, with the version it had. */
+export class SavedTensor {
+  private tensor: Tensor | null;
+  private readonly version: number;
+  /** For an output of the node itself: its grad_fn is not kept, so that no reference cycle keeps the graph alive. */
+  constructor(tensor: Tensor) {
+    this.tensor = tensor;
+    this.version = tensor.version.value;
+  }
+
+  unpack(node: Node): Tensor {
+    const tensor = this.tensor;
+    if (tensor === null) throw releasedError();
+    if (tensor.version.value !== this.version) {
+      const kind = `torch.${legacyTypeName(tensor)}`;
+      const maker = tensor.gradFn ? `, which is output ${tensor.outputNumber} of ${tensor.gradFn.name()},` : "";
+      throw new RuntimeError(
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [${kind} [${tensor.sizes.join(", ")}]]${maker} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
+      );
+    }
+    return tensor;
+  }
+
+  release(): void {
+    this.tensor = null;
+  }
+}
+
+function legacyTypeName(tensor: Tensor): string {
+  const names: Record<string, string> = {
+    float32: "FloatTensor",
+    float64: "DoubleTensor",
+    float16: "HalfTensor",
+    bfloat16: "BFloat16Tensor",
+    int64: "LongTensor",
+    int32: "IntTensor",
+    int16: "ShortTensor",
+    int8: "CharTensor",
+    uint8: "ByteTensor",
+    bool: "BoolTensor",
+  };
+  return names[tensor.dtype.name];
+}
+
+export function releasedError(): RuntimeError {
+  return new RuntimeError(
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward.",
+  );
+}

@@ -1,0 +1,149 @@
+/** The node of a dispatched op: what was saved, and the call of the op's gradient formula. */
+import type { DType } from "../dtype.ts";
+import type { Shape } from "../shape.ts";
+import { type Storage, trackStorages } from "../storage/storage.ts";
+import { Tensor } from "../tensor.ts";
+import { is_grad_enabled } from "./mode.ts";
+import { type Gradients, Node, releasedError, SavedTensor } from "./node.ts";
+
+/** What a gradient formula sees of the recorded call. */
+export interface GradientContext<A = unknown> {
+  /** A saved input of the op. */
+  input(this: GradientContext<A>, i: number): Tensor;
+  /** A saved output of the op. */
+  output(this: GradientContext<A>, i?: number): Tensor;
+  /** The op's attributes: everything that is not a tensor. */
+  readonly attrs: A;
+  /** Whether the gradient of input `i` is wanted. */
+  needs(this: GradientContext<A>, i: number): boolean;
+  shape(this: GradientContext<A>, i: number): Shape;
+  dtype(this: GradientContext<A>, i: number): DType;
+  outputShape(this: GradientContext<A>, i?: number): Shape;
+  outputDType(this: GradientContext<A>, i?: number): DType;
+  readonly inputCount: number;
+}
+
+/** In a mask of saved tensors: input `i` is bit i, output `j` is bit `OUTPUT_BIT + j`. */
+export const OUTPUT_BIT = 20;
+
+/** The part of an op that autograd needs. `dispatch.ts` has the rest. */
+export interface DifferentiableOp<A> {
+  /** The node's name without its trailing number: `AddBackward`. */
+  readonly nodeName: string;
+  /** Gradients of the inputs; `grads` has one entry for each output, null where no gradient came. */
+  readonly gradient: (grads: Gradients, context: GradientContext<A>) => Gradients;
+}
+
+export class OpNode<A> extends Node implements GradientContext<A> {
+  readonly op: DifferentiableOp<A>;
+  readonly attrs: A;
+  readonly inputCount: number;
+  readonly outputCount: number;
+  private readonly inputShapes: Shape[];
+  private readonly inputDTypes: DType[];
+  private readonly outputShapes: Shape[];
+  private readonly outputDTypes: DType[];
+  private savedInputs: (SavedTensor | null)[] | null;
+  private savedOutputs: (SavedTensor | null)[] | null;
+
+  constructor(
+    op: DifferentiableOp<A>,
+    attrs: A,
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[],
+    nextNodes: (Node | null)[],
+    nextOutputs: number[],
+    savedInputs: (SavedTensor | null)[],
+    outputMask: number,
+  ) {
+    super(nextNodes, nextOutputs);
+    this.op = op;
+    this.attrs = attrs;
+    this.inputCount = inputs.length;
+    this.outputCount = outputs.length;
+    this.inputShapes = inputs.map((t) => t.sizes);
+    this.inputDTypes = inputs.map((t) => t.dtype);
+    this.outputShapes = outputs.map((t) => t.sizes);
+    this.outputDTypes = outputs.map((t) => t.dtype);
+    this.savedInputs = savedInputs;
+    this.savedOutputs =
+      outputMask === 0 ? [] : outputs.map((t, j) => (outputMask & (1 << (OUTPUT_BIT + j)) ? new SavedTensor(t) : null));
+  }
+
+  override name(): string {
+    return `${this.op.nodeName}0`;
+  }
+
+  input(i: number): Tensor {
+    if (this.savedInputs === null) throw releasedError();
+    const saved = this.savedInputs[i];
+    if (!saved) throw new Error(`Kindling: ${this.op.nodeName} did not declare that it saves input ${i}`);
+    return saved.unpack(this);
+  }
+  output(i = 0): Tensor {
+    if (this.savedOutputs === null) throw releasedError();
+    const saved = this.savedOutputs[i];
+    if (!saved) throw new Error(`Kindling: ${this.op.nodeName} did not declare that it saves output ${i}`);
+    return saved.unpack(this);
+  }
+  needs(i: number): boolean {
+    return this.nextNodes[i] !== null;
+  }
+  shape(i: number): Shape {
+    return this.inputShapes[i];
+  }
+  dtype(i: number): DType {
+    return this.inputDTypes[i];
+  }
+  outputShape(i = 0): Shape {
+    return this.outputShapes[i];
+  }
+  outputDType(i = 0): DType {
+    return this.outputDTypes[i];
+  }
+
+  override apply(grads: Gradients): Gradients {
+    if (this.savedInputs === null) throw releasedError();
+    if (is_grad_enabled()) return this.conform(this.op.gradient(grads, this));
+    // Without create_graph nobody but the results can refer to what the formula allocates: its temporaries go back now.
+    let results: Gradients = [];
+    trackStorages(
+      () => {
+        results = this.conform(this.op.gradient(grads, this));
+      },
+      (storage) => holds(results, storage) || holds(grads, storage),
+    );
+    return results;
+  }
+
+  /** Gradients get the shape and the dtype of the inputs they belong to: sums over what was broadcast. */
+  private conform(results: Gradients): Gradients {
+    const out = new Array<Tensor | null>(results.length);
+    for (let i = 0; i < results.length; i++) {
+      let g = results[i];
+      if (g !== null && g !== undefined && this.nextNodes[i] !== null) {
+        const shape = this.inputShapes[i];
+        if (g.sizes !== shape && !sameSizes(g.sizes, shape)) g = g.sum_to_size(shape);
+        if (g.dtype !== this.inputDTypes[i]) g = g.to(this.inputDTypes[i]);
+        out[i] = g;
+      } else out[i] = null;
+    }
+    return out;
+  }
+
+  override release(): void {
+    this.savedInputs = null;
+    this.savedOutputs = null;
+  }
+}
+
+function sameSizes(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function holds(list: Gradients, storage: Storage): boolean {
+  for (const t of list) if (t instanceof Tensor && t.storage === storage) return true;
+  return false;
+}

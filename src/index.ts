@@ -1,0 +1,19 @@
+/**
+ * The torch namespace: `import * as torch from "kindling"`.
+ */
+
+export * as autograd from "./autograd/index.ts";
+export * from "./autograd/mode.ts";
+export { Device, device } from "./device.ts";
+export * from "./dtype.ts";
+export * from "./errors.ts";
+export * from "./ops/arithmetic.ts";
+export * from "./ops/creation.ts";
+export * from "./ops/joining.ts";
+export * from "./ops/matmul.ts";
+export * from "./ops/reductions.ts";
+export * from "./ops/unary.ts";
+export * from "./ops/views.ts";
+export { is_tensor, Tensor } from "./tensor.ts";
+
+import "./ops/methods.ts";

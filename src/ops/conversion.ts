@@ -1,0 +1,184 @@
+/** Copies and changes of dtype and layout. */
+
+import { type Device, requireCpu } from "../device.ts";
+import { dispatchInplace, type Primitive } from "../dispatch.ts";
+import * as dt from "../dtype.ts";
+import { DType } from "../dtype.ts";
+import { RuntimeError } from "../errors.ts";
+import { broadcastShapes, sameShape, shapeText } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import { type CopyAttrs, copied, copyInto, type MemoryFormat, resize, zerosLike } from "./copy.ts";
+import { requireCast } from "./define/pointwise.ts";
+import { primitive } from "./define/primitive.ts";
+import { bind } from "./define/schema.ts";
+import { allocate } from "./row.ts";
+
+const cloneOp = primitive<CopyAttrs>({
+  name: "clone",
+  compute: ([x], attrs) => copied(x, attrs),
+  gradient: (g) => [g],
+});
+
+const toCopyOp = primitive<CopyAttrs>({
+  name: "_to_copy",
+  compute: ([x], attrs) => copied(x, attrs),
+  gradient: (g, context) => [g.to(context.dtype(0))],
+});
+
+function checkFormat(name: string, format: unknown): MemoryFormat {
+  if (format === null || format === undefined) return "preserve_format";
+  if (format === "contiguous_format" || format === "preserve_format") return format;
+  throw new RuntimeError(`${name}(): unsupported memory format option ${String(format)}`);
+}
+
+/** A copy. Keeps the layout of memory where it has no gaps, unless `memory_format` is "contiguous_format". */
+export function clone(self: Tensor, options?: { memory_format?: MemoryFormat }): Tensor {
+  const [x, format] = bind("clone(Tensor self, *, any? memory_format=None)", [self, options]) as [Tensor, unknown];
+  return cloneOp([x], { dtype: x.dtype, format: checkFormat("clone", format) });
+}
+
+/** This tensor if its elements lie in row-major order, else a copy that does. */
+export function contiguous(self: Tensor): Tensor {
+  return self.contiguousLayout ? self : cloneOp([self], { dtype: self.dtype, format: "contiguous_format" });
+}
+
+/** Options of `to`. */
+export interface ToOptions {
+  readonly dtype?: DType;
+  readonly device?: string | Device;
+  readonly copy?: boolean;
+  readonly non_blocking?: boolean;
+  readonly memory_format?: MemoryFormat;
+}
+
+/** This tensor with another dtype: itself where nothing changes. Takes a dtype, a device, another tensor, or options. */
+export function to(self: Tensor, target?: DType | string | Device | Tensor | ToOptions, ...rest: unknown[]): Tensor {
+  let dtype: unknown = null;
+  let device: unknown = null;
+  let args: unknown[] = [target, ...rest];
+  if (target instanceof DType) {
+    dtype = target;
+    args = rest;
+  } else if (target instanceof Tensor) {
+    dtype = target.dtype;
+    args = rest;
+  } else if (
+    typeof target === "string" ||
+    (typeof target === "object" && target !== null && "type" in target && "index" in target)
+  ) {
+    device = target;
+    args = rest;
+    if (rest[0] instanceof DType) {
+      dtype = rest[0];
+      args = rest.slice(1);
+    }
+  }
+  const values = bind(
+    "to(bool non_blocking=False, bool copy=False, *, dtype? dtype=None, any? device=None, any? memory_format=None)",
+    args,
+  );
+  dtype ??= values[2];
+  requireCpu((device ?? values[3]) as string | null);
+  const wanted = (dtype ?? self.dtype) as DType;
+  if (wanted === self.dtype && values[1] === false) return self;
+  return toCopyOp([self], { dtype: wanted, format: checkFormat("to", values[4]) });
+}
+
+/** This tensor with the dtype of `other`. */
+export function type_as(self: Tensor, other: Tensor): Tensor {
+  return to(self, other.dtype);
+}
+
+/** The dtype's name as in `torch.FloatTensor`, or, with an argument, a conversion. */
+export function type(self: Tensor, dtype: DType): Tensor {
+  return to(self, dtype);
+}
+export function float(self: Tensor): Tensor {
+  return to(self, dt.float32);
+}
+export function double(self: Tensor): Tensor {
+  return to(self, dt.float64);
+}
+export function half(self: Tensor): Tensor {
+  return to(self, dt.float16);
+}
+export function bfloat16(self: Tensor): Tensor {
+  return to(self, dt.bfloat16);
+}
+export function int(self: Tensor): Tensor {
+  return to(self, dt.int32);
+}
+export function long(self: Tensor): Tensor {
+  return to(self, dt.int64);
+}
+export function short(self: Tensor): Tensor {
+  return to(self, dt.int16);
+}
+export function char(self: Tensor): Tensor {
+  return to(self, dt.int8);
+}
+export function byte(self: Tensor): Tensor {
+  return to(self, dt.uint8);
+}
+export function bool(self: Tensor): Tensor {
+  return to(self, dt.bool);
+}
+/** This tensor: it is on the CPU. */
+export function cpu(self: Tensor): Tensor {
+  return self;
+}
+
+const copyOp: Primitive<null> = {
+  name: "copy_",
+  nodeName: "CopyBackwards",
+  compute: (inputs, _, out) => {
+    const [self, source] = inputs;
+    const target = out ?? allocate(self.dtype, self.sizes);
+    const shared =
+      source.storage === target.storage &&
+      !(source.offset === target.offset && sameShape(source.strides, target.strides));
+    copyInto(target, shared ? copied(source, { dtype: source.dtype, format: "contiguous_format" }) : source);
+    return target;
+  },
+  differentiable: true,
+  gradient: (grads, context) => {
+    const g = grads[0] as Tensor;
+    return [context.needs(0) ? zerosLike(g) : null, g];
+  },
+  masks: [0, 0],
+  view: "none",
+};
+
+/** Overwrites this tensor with the elements of `source`, broadcast and converted. */
+export function copy_(self: Tensor, source: Tensor, options?: { non_blocking?: boolean }): Tensor {
+  const [x, y] = bind("copy_(Tensor self, Tensor src, bool non_blocking=False)", [self, source, options]) as [
+    Tensor,
+    Tensor,
+  ];
+  const shape = broadcastShapes(x.sizes, y.sizes);
+  if (!sameShape(shape, x.sizes)) {
+    throw new RuntimeError(
+      `output with shape ${shapeText(x.sizes)} doesn't match the broadcast shape ${shapeText(shape)}`,
+    );
+  }
+  return dispatchInplace(copyOp, [x, y], null);
+}
+
+/** @internal Writes a result into an `out` tensor, which takes its shape. */
+export function copyResult_(self: Tensor, result: Tensor): Tensor {
+  if (self.requires_grad || result.requires_grad) {
+    throw new RuntimeError(
+      "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
+    );
+  }
+  requireCast(result.dtype, self.dtype);
+  if (!sameShape(self.sizes, result.sizes)) resize(self, result.sizes);
+  copyInto(self, result);
+  self.version.value++;
+  return self;
+}
+
+/** Whether two layouts are the same; for `set_data`. */
+export function is_same_size(self: Tensor, other: Tensor): boolean {
+  return sameShape(self.sizes, other.sizes);
+}

@@ -1,0 +1,102 @@
+/** From kernels to running code: the backend in use, the parameter block, and the launch. */
+import type { Backend, CompiledKernel } from "../backend/backend.ts";
+import { WasmBackend } from "../backend/wasm/index.ts";
+import type { ComputeType } from "../ir/expr.ts";
+import type { Kernel } from "../ir/kernel.ts";
+import { heap } from "../storage/storage.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Byte address of the parameter block: in the part of the heap that no tensor uses. */
+const BLOCK = 1024;
+const SLOT32 = BLOCK / 4;
+const SLOT64 = BLOCK / 8;
+
+let backend: Backend = new WasmBackend(heap.memory, { scratch: growingScratch });
+let generation = 0;
+
+let scratchAddress = 0;
+let scratchSize = 0;
+
+/** Memory for packed operands of contractions: one block, replaced when a launch needs more. */
+function growingScratch(bytes: number): number {
+  if (bytes > scratchSize) {
+    scratchSize = Math.max(bytes, 2 * scratchSize, 2 ** 20);
+    scratchAddress = heap.reserve(scratchSize);
+  }
+  return scratchAddress;
+}
+
+/** Replaces the backend, for tests: the interpreter, or one that checks another. Compiled kernels are made anew. */
+export function setBackend(make: (memory: WebAssembly.Memory, current: Backend) => Backend): void {
+  backend = make(heap.memory, backend);
+  generation++;
+}
+
+/** The backend in use. */
+export function currentBackend(): Backend {
+  return backend;
+}
+
+/** Compiled kernels by key. One cache belongs to one maker of kernels, which makes the keys. */
+export class KernelCache<K> {
+  private kernels = new Map<K, CompiledKernel>();
+  private generation = 0;
+  get(key: K, make: () => Kernel): CompiledKernel {
+    if (this.generation !== generation) {
+      this.kernels.clear();
+      this.generation = generation;
+    }
+    let kernel = this.kernels.get(key);
+    if (kernel === undefined) this.kernels.set(key, (kernel = backend.compile(make())));
+    return kernel;
+  }
+}
+
+/**
+ * Runs a kernel over all of its work. `tensors` are its buffers (the address is that of their first element), `params`
+ * its scalars.
+ */
+export function launch(
+  compiled: CompiledKernel,
+  tensors: readonly Tensor[],
+  params: readonly (number | bigint)[],
+  units = -1,
+): void {
+  // A new epoch lets the heap move whatever this launch does not use; reading the addresses pins what it does.
+  heap.epoch++;
+  let slot = 0;
+  for (let i = 0; i < tensors.length; i++) {
+    const t = tensors[i];
+    const address = t.storage.address + t.offset * t.dtype.itemsize;
+    heap.i32[SLOT32 + 2 * slot++] = address;
+  }
+  const types = compiled.kernel.params;
+  for (let i = 0; i < params.length; i++) writeParam(slot++, types[i], params[i]);
+  compiled.run(BLOCK, 0, units < 0 ? compiled.units(BLOCK) : units);
+}
+
+function writeParam(slot: number, type: ComputeType, value: number | bigint): void {
+  if (type === "i32") heap.i32[SLOT32 + 2 * slot] = Number(value);
+  else if (type === "f32") heap.f32[SLOT32 + 2 * slot] = Number(value);
+  else if (type === "f64") heap.f64[SLOT64 + slot] = Number(value);
+  else if (type === "i64") heap.i64[SLOT64 + slot] = typeof value === "bigint" ? value : BigInt(Math.trunc(value));
+  else heap.i32[SLOT32 + 2 * slot] = value ? 1 : 0;
+}
+
+/** The shortest launch: a map of `count` elements over contiguous buffers whose only parameter is unused. */
+export function launchFlat(compiled: CompiledKernel, a: Tensor, b: Tensor | null, out: Tensor, count: number): void {
+  heap.epoch++;
+  const pa = a.storage.address + a.offset * a.dtype.itemsize;
+  const pb = b === null ? 0 : b.storage.address + b.offset * b.dtype.itemsize;
+  const po = out.storage.address + out.offset * out.dtype.itemsize;
+  const i32 = heap.i32;
+  i32[SLOT32] = pa;
+  let slot = SLOT32 + 2;
+  if (b !== null) {
+    i32[slot] = pb;
+    slot += 2;
+  }
+  i32[slot] = po;
+  i32[slot + 2] = count;
+  compiled.run(BLOCK, 0, count);
+}

@@ -1,0 +1,104 @@
+/**
+ * Which op modules become methods of Tensor. Every function that they export takes the tensor first; `f(x, …)` becomes
+ * `x.f(…)`, and an op with an in-place form becomes `x.f_(…)` too. The types follow from the same list.
+ */
+import type { Node } from "../autograd/node.ts";
+import { Tensor } from "../tensor.ts";
+import * as arithmetic from "./arithmetic.ts";
+import * as conversion from "./conversion.ts";
+import * as creation from "./creation-methods.ts";
+import * as gradient from "./gradient-methods.ts";
+import * as matmul from "./matmul.ts";
+import * as reductions from "./reductions.ts";
+import * as strided from "./strided.ts";
+import * as unary from "./unary.ts";
+import * as values from "./values.ts";
+import * as views from "./views.ts";
+
+const modules = [
+  arithmetic,
+  conversion,
+  creation,
+  gradient,
+  matmul,
+  reductions,
+  strided,
+  unary,
+  values,
+  views,
+] as const;
+
+// Written out: computing this intersection from `modules` makes the type of Tensor circular.
+type Ops = typeof arithmetic &
+  typeof conversion &
+  typeof creation &
+  typeof gradient &
+  typeof matmul &
+  typeof reductions &
+  typeof strided &
+  typeof unary &
+  typeof values &
+  typeof views;
+
+/** The method of a function; one with overloads declares its own as `method`. */
+type Method<F> = F extends { readonly method: infer M }
+  ? M
+  : F extends (self: never, ...args: infer A) => infer R
+    ? (...args: A) => R
+    : never;
+
+type Plain = {
+  [K in keyof Ops]: Method<Ops[K]>;
+};
+type InPlace = {
+  [K in keyof Ops as Ops[K] extends { readonly inplace: unknown } ? `${K & string}_` : never]: Ops[K] extends {
+    readonly inplace: infer F;
+  }
+    ? Method<F>
+    : never;
+};
+
+interface Accessors {
+  /** The gradient, or null. */
+  grad: Tensor | null;
+  /** The same values outside of autograd's sight. Assigning replaces this tensor's contents. */
+  data: Tensor;
+  /** The node that recorded how this tensor was made, or null for a leaf. */
+  readonly grad_fn: Node | null;
+  /** Dimensions in reverse order. */
+  readonly T: Tensor;
+  /** The last two dimensions swapped. */
+  readonly mT: Tensor;
+}
+
+export interface TensorMethods extends Plain, InPlace, Accessors {}
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+function methodOf(f: AnyFunction): AnyFunction {
+  return function (this: Tensor, a?: unknown, b?: unknown, ...rest: unknown[]): unknown {
+    switch (arguments.length) {
+      case 0:
+        return f(this);
+      case 1:
+        return f(this, a);
+      case 2:
+        return f(this, a, b);
+      default:
+        return f(this, a, b, ...rest);
+    }
+  };
+}
+
+for (const module of modules) {
+  for (const [name, f] of Object.entries(module) as [string, unknown][]) {
+    if (typeof f !== "function") continue;
+    define(name, methodOf(f as AnyFunction));
+    const inplace = (f as { inplace?: unknown }).inplace;
+    if (typeof inplace === "function") define(`${name}_`, methodOf(inplace as AnyFunction));
+  }
+}
+
+function define(name: string, value: AnyFunction): void {
+  Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true });
+}

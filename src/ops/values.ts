@@ -1,0 +1,166 @@
+/** Values out of tensors: numbers, nested arrays, typed arrays, text. */
+
+import { fromBFloat16, fromFloat16 } from "../backend/interpreter/half.ts";
+import { RuntimeError } from "../errors.ts";
+import { tensorToString } from "../print/index.ts";
+import { heap } from "../storage/storage.ts";
+import { Tensor } from "../tensor.ts";
+
+export type Value = number | bigint | boolean;
+export type NestedValues = Value | NestedValues[];
+export type TypedArray =
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array
+  | Float32Array
+  | Float64Array;
+
+/** Reads the element at a byte address. int64 gives a number while it is a safe integer, else a bigint. */
+function reader(tensor: Tensor): (element: number) => Value {
+  const buffer = heap.memory.buffer;
+  const base = tensor.storage.address;
+  switch (tensor.dtype.name) {
+    case "bool": {
+      const a = new Uint8Array(buffer, base);
+      return (i) => a[i] !== 0;
+    }
+    case "uint8": {
+      const a = new Uint8Array(buffer, base);
+      return (i) => a[i];
+    }
+    case "int8": {
+      const a = new Int8Array(buffer, base);
+      return (i) => a[i];
+    }
+    case "int16": {
+      const a = new Int16Array(buffer, base);
+      return (i) => a[i];
+    }
+    case "int32": {
+      const a = new Int32Array(buffer, base);
+      return (i) => a[i];
+    }
+    case "int64": {
+      const a = new BigInt64Array(buffer, base);
+      return (i) => {
+        const value = a[i];
+        const n = Number(value);
+        return Number.isSafeInteger(n) ? n : value;
+      };
+    }
+    case "float16": {
+      const a = new Uint16Array(buffer, base);
+      return (i) => fromFloat16(a[i]);
+    }
+    case "bfloat16": {
+      const a = new Uint16Array(buffer, base);
+      return (i) => fromBFloat16(a[i]);
+    }
+    case "float32": {
+      const a = new Float32Array(buffer, base);
+      return (i) => a[i];
+    }
+    case "float64": {
+      const a = new Float64Array(buffer, base);
+      return (i) => a[i];
+    }
+  }
+}
+
+/** The only value of a tensor with one element. */
+export function item(self: Tensor): Value {
+  if (self.count !== 1) {
+    throw new RuntimeError(`a Tensor with ${self.count} elements cannot be converted to Scalar`);
+  }
+  if (self.dtype.id === 8) return heap.f32[(self.storage.address >> 2) + self.offset];
+  return reader(self)(self.offset);
+}
+
+/** The values as nested arrays; a 0-dimensional tensor gives its value. */
+export function tolist(self: Tensor): NestedValues {
+  const read = reader(self);
+  const walk = (dim: number, at: number): NestedValues => {
+    if (dim === self.sizes.length) return read(at);
+    const out: NestedValues[] = [];
+    for (let i = 0; i < self.sizes[dim]; i++) out.push(walk(dim + 1, at + i * self.strides[dim]));
+    return out;
+  };
+  return walk(0, self.offset);
+}
+
+/**
+ * A copy of the elements in row-major order: Float32Array for float32, BigInt64Array for int64, Uint8Array for bool,
+ * Uint16Array with the bits of float16 and bfloat16.
+ */
+export function typed_array(self: Tensor): TypedArray {
+  const x = self.contiguous();
+  const start = x.storage.address + x.offset * x.dtype.itemsize;
+  const bytes = heap.memory.buffer.slice(start, start + x.count * x.dtype.itemsize);
+  switch (x.dtype.name) {
+    case "int8":
+      return new Int8Array(bytes);
+    case "int16":
+      return new Int16Array(bytes);
+    case "int32":
+      return new Int32Array(bytes);
+    case "int64":
+      return new BigInt64Array(bytes);
+    case "float16":
+    case "bfloat16":
+      return new Uint16Array(bytes);
+    case "float32":
+      return new Float32Array(bytes);
+    case "float64":
+      return new Float64Array(bytes);
+    default:
+      return new Uint8Array(bytes);
+  }
+}
+
+/** PyTorch's text of this tensor. */
+export function toString(self: Tensor): string {
+  const read = reader(self);
+  const { sizes, strides, offset } = self;
+  const valueAt = (position: number): Value => {
+    let at = offset;
+    let rest = position;
+    for (let d = sizes.length - 1; d >= 0; d--) {
+      at += (rest % sizes[d]) * strides[d];
+      rest = Math.floor(rest / sizes[d]);
+    }
+    return read(at);
+  };
+  return tensorToString({
+    shape: sizes,
+    dtype: self.dtype,
+    valueAt,
+    requires_grad: self.requires_grad,
+    grad_fn_name: self.grad_fn?.name() ?? null,
+    is_parameter: (self as { isParameter?: boolean }).isParameter === true,
+  });
+}
+
+Object.defineProperty(Tensor.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value(this: Tensor): string {
+    return toString(this);
+  },
+});
+
+Object.defineProperty(Tensor.prototype, Symbol.iterator, {
+  value: function* (this: Tensor): Generator<Tensor> {
+    if (this.sizes.length === 0) throw new TypeError("iteration over a 0-d tensor");
+    yield* this.unbind(0);
+  },
+});
+
+Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
+  value(this: Tensor, hint: string): number | bigint | boolean | string {
+    if (hint === "string") return toString(this);
+    throw new TypeError(
+      "JavaScript operators do not work on tensors: write a.add(b) for a + b, a.lt(b) for a < b, and x.item() for the number",
+    );
+  },
+});

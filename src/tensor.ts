@@ -1,0 +1,174 @@
+/**
+ * The tensor class: a storage, and how to read it. Operations are declared in `ops/`, which adds them to this class as
+ * methods; the autograd fields are filled by `autograd/` and `dispatch.ts`.
+ */
+import type { Node } from "./autograd/node.ts";
+import type { Device } from "./device.ts";
+import { cpu } from "./device.ts";
+import type { DType } from "./dtype.ts";
+import type { TensorMethods } from "./ops/methods.ts";
+import { isContiguous, normalizeDim, numelOf, type Shape } from "./shape.ts";
+import type { Storage } from "./storage/storage.ts";
+
+/** Counts in-place changes. Views share their base's counter, which is how autograd notices a change of what it saved. */
+export interface VersionCounter {
+  value: number;
+}
+
+/** How a differentiable view came from its base. */
+export interface ViewInfo {
+  /** The tensor that owns the history; never itself a view. */
+  readonly base: Tensor;
+  /** Why in-place changes of this view would lose its history, if they would. */
+  readonly creation: "ordinary" | "multi_output" | "no_grad" | "custom_function";
+}
+
+export interface Tensor extends TensorMethods {}
+
+/** An n-dimensional array with elements of one type. Make tensors with `torch.tensor`, `torch.zeros`, and so on. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods come from ops/, which is typed by TensorMethods.
+export class Tensor {
+  /** @internal */ storage: Storage;
+  readonly dtype: DType;
+  /** @internal Sizes; public as `shape`. */ sizes: Shape;
+  /** @internal */ strides: Shape;
+  /** @internal Position of the first element, in elements. */ offset: number;
+  /** @internal Cached product of sizes. */ count: number;
+  /** @internal Whether elements lie in row-major order without gaps. */ contiguousLayout: boolean;
+  /** @internal */ version: VersionCounter;
+
+  /** @internal */ leafRequiresGrad = false;
+  /** @internal The node that made this tensor; for a view see `grad_fn`. */ gradFn: Node | null = null;
+  /** @internal Which output of its node this is: PyTorch's `output_nr`. */ outputNumber = 0;
+  /** @internal */ accumulator: Node | null = null;
+  /** @internal */ gradient: Tensor | null = null;
+  /** @internal */ viewInfo: ViewInfo | null = null;
+  /** @internal The version for which `gradFn` of a view was made. */ gradFnVersion = 0;
+  /** @internal */ retainsGrad = false;
+  /** @internal */ hooks: Map<number, (grad: Tensor) => Tensor | null | undefined> | null = null;
+
+  /** @internal Tensors are made by ops. */
+  constructor(storage: Storage, dtype: DType, sizes: Shape, strides: Shape, offset: number, contiguous?: boolean) {
+    this.storage = storage;
+    this.dtype = dtype;
+    this.sizes = sizes;
+    this.strides = strides;
+    this.offset = offset;
+    this.count = numelOf(sizes);
+    this.contiguousLayout = contiguous ?? isContiguous(sizes, strides);
+    this.version = { value: 0 };
+  }
+
+  /** Sizes of the dimensions. */
+  get shape(): readonly number[] {
+    return this.sizes;
+  }
+  get device(): Device {
+    return cpu;
+  }
+  /** The number of dimensions. */
+  get ndim(): number {
+    return this.sizes.length;
+  }
+  dim(): number {
+    return this.sizes.length;
+  }
+  ndimension(): number {
+    return this.sizes.length;
+  }
+  /** The number of elements. */
+  numel(): number {
+    return this.count;
+  }
+  nelement(): number {
+    return this.count;
+  }
+  /** All sizes, or the size of dimension `dim`. */
+  size(): readonly number[];
+  size(dim: number): number;
+  size(dim?: number): number | readonly number[] {
+    return dim === undefined ? this.sizes : this.sizes[this.checkedDim(dim)];
+  }
+  /** All strides in elements, or that of dimension `dim`. */
+  stride(): readonly number[];
+  stride(dim: number): number;
+  stride(dim?: number): number | readonly number[] {
+    return dim === undefined ? this.strides : this.strides[this.checkedDim(dim)];
+  }
+  private checkedDim(dim: number): number {
+    const rank = this.sizes.length;
+    if (rank === 0) normalizeScalarDim(dim);
+    return normalizeDim(dim, rank);
+  }
+  storage_offset(): number {
+    return this.offset;
+  }
+  /** Bytes of one element. */
+  element_size(): number {
+    return this.dtype.itemsize;
+  }
+  get itemsize(): number {
+    return this.dtype.itemsize;
+  }
+  get nbytes(): number {
+    return this.count * this.dtype.itemsize;
+  }
+  is_contiguous(): boolean {
+    return this.contiguousLayout;
+  }
+  is_floating_point(): boolean {
+    return this.dtype.is_floating_point;
+  }
+  is_complex(): boolean {
+    return false;
+  }
+  is_signed(): boolean {
+    return this.dtype.is_signed;
+  }
+  /** The size of the first dimension. */
+  get length(): number {
+    if (this.sizes.length === 0) throw new TypeError("len() of a 0-d tensor");
+    return this.sizes[0];
+  }
+  /** How many in-place operations this tensor and its views have seen. */
+  get _version(): number {
+    return this.version.value;
+  }
+  /** Whether this is a differentiable view of another tensor. */
+  _is_view(): boolean {
+    return this.viewInfo !== null;
+  }
+  /** The tensor that this one is a view of, or null. */
+  get _base(): Tensor | null {
+    return this.viewInfo === null ? null : this.viewInfo.base;
+  }
+  /** Whether gradients flow to or through this tensor. */
+  get requires_grad(): boolean {
+    return this.leafRequiresGrad || this.gradFn !== null || this.viewOfHistory();
+  }
+  set requires_grad(value: boolean) {
+    this.requires_grad_(value);
+  }
+  private viewOfHistory(): boolean {
+    return this.viewInfo !== null && this.viewInfo.base.gradFn !== null && this.grad_fn !== null;
+  }
+  /** Whether this tensor was made by the user rather than by a recorded operation. */
+  get is_leaf(): boolean {
+    return this.grad_fn === null;
+  }
+  get output_nr(): number {
+    return this.outputNumber;
+  }
+}
+
+function normalizeScalarDim(dim: number): never {
+  throw Object.assign(new RangeError(), {
+    name: "IndexError",
+    message: `Dimension specified as ${dim} but tensor has no dimensions`,
+  });
+}
+
+/** Whether `x` is a tensor. */
+export function is_tensor(x: unknown): x is Tensor {
+  return x instanceof Tensor;
+}

@@ -158,7 +158,7 @@ def upstream(tensor, index=0):
 
 
 def write_golden(path, index, blob):
-    head = json.dumps(index, separators=(",", ":")).encode()
+    head = json.dumps(index, separators=(",", ":"), allow_nan=False).encode()
     body = struct.pack("<I", len(head)) + head
     body += b"\0" * (-len(body) % 8) + blob.out.getvalue()
     with open(path, "wb") as f:

@@ -111,7 +111,12 @@ export function emitPackGroup(module: ModuleBuilder, lanes: Lanes): FunctionBuil
   f.set(ramp);
   f.block((done) => {
     f.loop((again) => {
-      f.get(end).get(depth).op("i32.sub").i32(4 * lanes.count).op("i32.lt_s").br_if(done);
+      f.get(end)
+        .get(depth)
+        .op("i32.sub")
+        .i32(4 * lanes.count)
+        .op("i32.lt_s")
+        .br_if(done);
       emitAdjacent(f, lanes, depth, ramp);
       f.if(
         () => {

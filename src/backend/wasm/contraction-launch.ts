@@ -1,0 +1,473 @@
+/** The loops of a contraction: over work units, blocks of k and panels of columns, and the scratch memory they use. */
+import type { Axis, Expr } from "../../ir/expr.ts";
+import type { ContractionKernel } from "../../ir/kernel.ts";
+import { type Callable, type FunctionBuilder, type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
+import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
+import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot, mostChunks } from "./contraction-dot.ts";
+import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-epilogue.ts";
+import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
+import { type BSource, emitFinalPanel, emitPanel } from "./contraction-microkernel.ts";
+import { emitAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
+import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
+import { rawElements } from "./elements.ts";
+import type { Features } from "./features.ts";
+
+/**
+ * Rows and columns of a work unit, and the most values of k that are summed before they are added to the rest. An A block
+ * of UNIT_ROWS × DEPTH floats fits the second-level cache, a B panel of DEPTH rows the first.
+ */
+export const UNIT_ROWS = 192;
+export const UNIT_COLUMNS = 512;
+const DEPTH = 384;
+/** With at most this many rows, groups of B that are contiguous in memory are read there instead of being packed. */
+const DIRECT_ROWS = 18;
+
+/** The access of an operand that is one unmasked load of the accumulated type, affine in all axes, else null. */
+function plainLoad(kernel: ContractionKernel, e: Expr, lanes: Lanes): AffineAccess | null {
+  if (e.op !== "load" || e.args.length > 1 || e.type !== lanes.type) return null;
+  const bytes = rawElements[kernel.buffers[e.slot].dtype].size;
+  if (bytes !== lanes.size) return null;
+  return affineAccess(e.args[0], [...kernel.batch, ...kernel.m, ...kernel.n, ...kernel.k], e.slot, bytes);
+}
+
+interface Panel {
+  /** Sums to the tile. */
+  readonly partial: FunctionBuilder;
+  /** Sums to the stores, where they are affine. */
+  readonly final: FunctionBuilder | null;
+}
+
+/** Writes the module of one contraction kernel. */
+export class ContractionLaunch {
+  private readonly kernel: ContractionKernel;
+  private readonly lanes: Lanes;
+  private readonly module = new ModuleBuilder();
+  private readonly scratch: Callable;
+  private readonly f: FunctionBuilder;
+  /** Bytes of scratch memory that a run needs. */
+  scratchBytes = 0;
+
+  private readonly a: AffineAccess | null;
+  private readonly b: AffineAccess | null;
+  private readonly plan: StreamPlan | null;
+  private readonly memory;
+  private readonly variables;
+  private readonly functions;
+
+  constructor(kernel: ContractionKernel, features: Features, memory: MemoryLimits) {
+    this.kernel = kernel;
+    this.lanes = lanesOf(kernel.accumulate, features.relaxed);
+    this.module.importMemory("env", "memory", memory);
+    this.scratch = this.module.importFunction("env", "scratch", ["i32"], ["i32"]);
+    this.f = this.module.function(["i32", "i32", "i32"], [], "run");
+    this.a = plainLoad(kernel, kernel.a, this.lanes);
+    this.b = plainLoad(kernel, kernel.b, this.lanes);
+    this.plan = planStreams(kernel, this.lanes);
+    this.memory = this.layOutScratch();
+    this.variables = this.declareVariables();
+    this.functions = this.declareFunctions();
+  }
+
+  private get panelColumns(): number {
+    return TILE_GROUPS * this.lanes.count;
+  }
+
+  /** Byte offsets within the scratch area. */
+  private layOutScratch() {
+    const reserve = (bytes: number): number => {
+      const offset = this.scratchBytes;
+      this.scratchBytes += (bytes + 63) & ~63;
+      return offset;
+    };
+    const streamCount = this.plan?.streams.length ?? 0;
+    const tables = { rowStride: tableBytes(UNIT_ROWS), columnStride: tableBytes(UNIT_COLUMNS) };
+    return {
+      tables,
+      aRows: reserve(tableBytes(UNIT_ROWS)),
+      aDepth: reserve(tableBytes(DEPTH)),
+      bColumns: reserve(tableBytes(UNIT_COLUMNS)),
+      bDepth: reserve(tableBytes(DEPTH)),
+      /** The depth table of packed panels. */
+      panelDepth: reserve(tableBytes(DEPTH)),
+      masks: reserve(16 * mostChunks(DEPTH)),
+      streamRows: reserve(streamCount * tables.rowStride),
+      streamColumns: reserve(streamCount * tables.columnStride),
+      aPacked: reserve(UNIT_ROWS * DEPTH * this.lanes.size + 16),
+      bPacked: reserve(DEPTH * TILE_ROW_BYTES),
+      tile: reserve((UNIT_COLUMNS / this.panelColumns) * UNIT_ROWS * TILE_ROW_BYTES),
+    };
+  }
+
+  private declareVariables() {
+    const i32 = () => this.f.local("i32");
+    return {
+      block: this.f.parameter(0),
+      unit: this.f.parameter(1),
+      end: this.f.parameter(2),
+      base: i32(),
+      mBlocks: i32(),
+      nBlocks: i32(),
+      /** Values of k in a block, and whether there is only one block. */
+      depth: i32(),
+      single: i32(),
+      batch: i32(),
+      m0: i32(),
+      rows: i32(),
+      n0: i32(),
+      columns: i32(),
+      k0: i32(),
+      kCount: i32(),
+      /** Whether this is the last block of k. */
+      last: i32(),
+      /** Batch and m block, flattened: that of the unit, and that whose tables (and A) are in the scratch area. */
+      rowBlock: i32(),
+      packedRowBlock: i32(),
+      /** First column of the panel within the unit, its number of columns, its tile. */
+      panel: i32(),
+      count: i32(),
+      tile: i32(),
+      columnTable: i32(),
+      bAddresses: [i32(), i32()] as const,
+      bTables: [i32(), i32()] as const,
+      useDot: i32(),
+      masked: i32(),
+      chunks: i32(),
+    };
+  }
+
+  private declareFunctions() {
+    const { kernel, lanes, module, a, b, plan } = this;
+    const { tables } = this.memory;
+    const offsets = (access: AffineAccess, group: readonly Axis[], withBatch: boolean) =>
+      emitOffsets(module, kernel.buffers.length, access, group, withBatch ? kernel.batch : null);
+    const packGroup = emitPackGroup(module, lanes);
+    const epilogue = plan
+      ? emitStreamEpilogue(module, kernel, lanes, plan, tables)
+      : emitScalarEpilogue(module, kernel, lanes);
+    const panel = (source: BSource): Panel => {
+      const partial = emitPanel(module, lanes, source);
+      const final = plan && emitFinalPanel(module, kernel, lanes, source, plan, tables, partial, epilogue);
+      return { partial, final };
+    };
+    return {
+      aRows: a && offsets(a, kernel.m, true),
+      aDepth: a && offsets(a, kernel.k, false),
+      bColumns: b && offsets(b, kernel.n, true),
+      bDepth: b && offsets(b, kernel.k, false),
+      streams: (plan?.streams ?? []).map((stream) => ({
+        rows: offsets(stream, kernel.m, false),
+        columns: offsets(stream, kernel.n, true),
+      })),
+      packA: a ? emitPackA(module, lanes, packGroup) : emitScalarPackA(module, kernel, lanes),
+      packGroup,
+      packB: b ? null : emitScalarPackB(module, kernel, lanes),
+      packedPanel: panel("panel"),
+      directPanel: b && panel("table"),
+      epilogue,
+      dot:
+        lanes.type === "f32" && a && b && kernel.k.length > 0
+          ? {
+              accesses: [a, b] as const,
+              chunks: emitChunks(module, kernel.buffers.length, [a, b], kernel.k),
+              pack: emitPackDot(module),
+              panel: emitDotPanel(module, lanes),
+            }
+          : null,
+    };
+  }
+
+  /** Pushes the address of a part of the scratch area. */
+  private at(offset: number): FunctionBuilder {
+    return this.f.get(this.variables.base).i32(offset).op("i32.add");
+  }
+  /** Pushes ⌈x / by⌉. */
+  private ceilDiv(x: Local, by: number): FunctionBuilder {
+    const { f } = this;
+    f.get(x)
+      .i32(by - 1)
+      .op("i32.add");
+    return f.i32(by).op("i32.div_u");
+  }
+  /** Pushes min(limit, x − y). */
+  private rest(limit: number | Local, x: Local, y: Local): FunctionBuilder {
+    const { f } = this;
+    const pushLimit = () => (typeof limit === "number" ? f.i32(limit) : f.get(limit));
+    const pushRest = () => f.get(x).get(y).op("i32.sub");
+    pushLimit();
+    pushRest();
+    pushLimit();
+    pushRest();
+    return f.op("i32.lt_s").select();
+  }
+  /** Fills a table along one index group. */
+  private fill(offsets: FunctionBuilder, start: Local, length: Local, table: number): void {
+    const { block, batch } = this.variables;
+    this.f.get(block).get(batch).get(start).get(length);
+    this.at(table).call(offsets);
+  }
+
+  emit(): Uint8Array<ArrayBuffer> {
+    const { f, kernel } = this;
+    const { block, unit, end, batch, m0, rows, n0, columns, k0, kCount, last, depth, rowBlock } = this.variables;
+    const { panel, mBlocks, nBlocks, packedRowBlock } = this.variables;
+    f.get(unit)
+      .get(end)
+      .op("i32.ge_s")
+      .if(() => f.return());
+    const parameters = new Parameters(f, block, kernel.buffers.length);
+    const [m, n, k] = [kernel.m, kernel.n, kernel.k].map((axes) => parameters.product(axes)) as [Local, Local, Local];
+    this.emitStart(parameters, m, n, k);
+    f.loop((nextUnit) => {
+      // Units count over n blocks fastest, then m blocks, then the batch.
+      f.get(unit).get(nBlocks).op("i32.rem_u").i32(UNIT_COLUMNS).op("i32.mul").set(n0);
+      f.get(unit).get(nBlocks).op("i32.div_u").tee(rowBlock).get(mBlocks).op("i32.div_u").set(batch);
+      f.get(rowBlock).get(mBlocks).op("i32.rem_u").i32(UNIT_ROWS).op("i32.mul").set(m0);
+      this.rest(UNIT_ROWS, m, m0).set(rows);
+      this.rest(UNIT_COLUMNS, n, n0).set(columns);
+      this.emitUnitTables();
+      f.i32(0).set(k0);
+      f.loop((nextDepth) => {
+        this.rest(depth, k, k0).set(kCount);
+        f.get(k0).get(kCount).op("i32.add").get(k).op("i32.eq").set(last);
+        this.emitPack();
+        f.get(rowBlock).set(packedRowBlock);
+        f.i32(0).set(panel);
+        this.at(this.memory.tile).set(this.variables.tile);
+        f.loop((nextPanel) => {
+          this.rest(this.panelColumns, columns, panel).set(this.variables.count);
+          this.emitPanel();
+          f.get(panel).i32(this.panelColumns).op("i32.add").tee(panel).get(columns).op("i32.lt_s").br_if(nextPanel);
+        });
+        f.get(k0).get(depth).op("i32.add").tee(k0).get(k).op("i32.lt_s").br_if(nextDepth);
+      });
+      f.get(unit).i32(1).op("i32.add").tee(unit).get(end).op("i32.lt_s").br_if(nextUnit);
+    });
+    return this.module.bytes();
+  }
+
+  /** What is the same for all units. */
+  private emitStart(parameters: Parameters, m: Local, n: Local, k: Local): void {
+    const { f, kernel } = this;
+    const { base, mBlocks, nBlocks, depth, single, packedRowBlock, useDot, masked } = this.variables;
+    const { dot, directPanel } = this.functions;
+    f.i32(this.scratchBytes).call(this.scratch).set(base);
+    this.ceilDiv(m, UNIT_ROWS).set(mBlocks);
+    this.ceilDiv(n, UNIT_COLUMNS).set(nBlocks);
+    // Equal parts of k, in whole fours.
+    this.ceilDiv(k, DEPTH).set(depth);
+    f.get(depth).i32(1).op("i32.le_u").tee(single);
+    f.if(
+      () => f.get(k).set(depth),
+      () => {
+        f.get(k).get(depth).op("i32.add").i32(1).op("i32.sub").get(depth).op("i32.div_u");
+        f.i32(3).op("i32.add").i32(-4).op("i32.and").set(depth);
+      },
+    );
+    f.i32(-1).set(packedRowBlock);
+    if (dot) {
+      emitUseDot(f, parameters, m, dot.accesses, kernel.k, kernel.n);
+      f.set(useDot);
+      emitNeedsMask(f, parameters, kernel.k);
+      f.set(masked);
+    }
+    if (directPanel) {
+      const at = f.local("i32");
+      const offset = f.local("i32");
+      const end = f.local("i32");
+      this.at(this.memory.panelDepth).tee(at).get(depth).i32(2).op("i32.shl").op("i32.add").set(end);
+      f.get(at).get(end).op("i32.lt_u").get(useDot).op("i32.eqz").op("i32.and");
+      f.if(() => {
+        f.loop((again) => {
+          f.get(at).get(offset).memory("i32.store");
+          f.get(offset).i32(TILE_ROW_BYTES).op("i32.add").set(offset);
+          f.get(at).i32(4).op("i32.add").tee(at).get(end).op("i32.lt_u").br_if(again);
+        });
+      });
+    }
+  }
+
+  /** The tables of a unit's rows and columns. */
+  private emitUnitTables(): void {
+    const { f, functions, memory } = this;
+    const { m0, rows, n0, columns, rowBlock, packedRowBlock } = this.variables;
+    const { tables } = memory;
+    if (functions.bColumns) this.fill(functions.bColumns, n0, columns, memory.bColumns);
+    for (const [s, stream] of functions.streams.entries())
+      this.fill(stream.columns, n0, columns, memory.streamColumns + s * tables.columnStride);
+    f.get(rowBlock).get(packedRowBlock).op("i32.ne");
+    f.if(() => {
+      if (functions.aRows) this.fill(functions.aRows, m0, rows, memory.aRows);
+      for (const [s, stream] of functions.streams.entries())
+        this.fill(stream.rows, m0, rows, memory.streamRows + s * tables.rowStride);
+    });
+  }
+
+  /** The packed A of a block of k, and the depth table of B. */
+  private emitPack(): void {
+    const { f, functions, memory } = this;
+    const { block, batch, m0, rows, k0, kCount, rowBlock, packedRowBlock, single, useDot, chunks } = this.variables;
+    const { dot } = functions;
+    const packRows = () => {
+      if (functions.aDepth) {
+        this.fill(functions.aDepth, k0, kCount, memory.aDepth);
+        this.at(memory.aRows);
+        this.at(memory.aDepth);
+        f.get(rows).get(kCount);
+      } else f.get(block).get(batch).get(m0).get(rows).get(k0).get(kCount);
+      this.at(memory.aPacked).call(functions.packA);
+    };
+    // With one block of k, A stays packed for all units of a row block.
+    f.get(rowBlock).get(packedRowBlock).op("i32.ne").get(single).op("i32.eqz").op("i32.or");
+    f.if(() => {
+      if (dot === null) packRows();
+      else {
+        f.get(useDot).if(() => {
+          f.get(block).get(k0).get(kCount);
+          for (const table of [memory.aDepth, memory.bDepth, memory.masks]) this.at(table);
+          f.call(dot.chunks).set(chunks);
+          for (const table of [memory.aRows, memory.aDepth, memory.masks]) this.at(table);
+          f.get(chunks).get(rows);
+          this.at(memory.aPacked).call(dot.pack);
+        }, packRows);
+      }
+      const { bDepth } = functions;
+      if (bDepth) {
+        f.get(useDot)
+          .op("i32.eqz")
+          .if(() => this.fill(bDepth, k0, kCount, memory.bDepth));
+      }
+    });
+  }
+
+  /** One panel of columns: its sums over the block of k and, after the last block, its stores. */
+  private emitPanel(): void {
+    const { f, functions } = this;
+    const { rows, tile, single, useDot } = this.variables;
+    const { dot } = functions;
+    const outer = () => {
+      if (functions.packB) this.emitScalarPanel(functions.packB);
+      else if (functions.directPanel) this.emitTablePanel(functions.directPanel);
+    };
+    if (dot) f.get(useDot).if(() => this.emitDotPanel(dot.panel), outer);
+    else outer();
+    // With one block of k, all panels use the same tile, which stays in the first-level cache.
+    f.get(tile).get(rows).get(single).op("i32.eqz").op("i32.mul").i32(TILE_ROW_BYTES).op("i32.mul");
+    f.op("i32.add").set(tile);
+  }
+
+  private emitDotPanel(dotPanel: FunctionBuilder): void {
+    const { f, memory } = this;
+    const { panel, masked, chunks, rows, tile, k0, count, last } = this.variables;
+    this.at(memory.aPacked);
+    this.at(memory.bColumns).get(panel).i32(2).op("i32.shl").op("i32.add");
+    this.at(memory.bDepth);
+    this.at(memory.masks).i32(0).get(masked).select();
+    f.get(chunks).get(rows).get(tile).get(k0).i32(0).op("i32.ne").get(count).call(dotPanel);
+    f.get(last).if(() => this.emitFinishTile());
+  }
+
+  private emitScalarPanel(packB: FunctionBuilder): void {
+    const { f, memory } = this;
+    const { block, batch, n0, panel, count, k0, kCount } = this.variables;
+    f.get(block).get(batch).get(n0).get(panel).op("i32.add").get(count).get(k0).get(kCount);
+    this.at(memory.bPacked).call(packB);
+    this.emitCompute(this.functions.packedPanel, () => this.at(memory.bPacked));
+  }
+
+  /** Each group of columns is read in place where it can be, else packed. */
+  private emitTablePanel(directPanel: Panel): void {
+    const { f, memory, lanes } = this;
+    const { panel, count, rows, kCount, columnTable, bAddresses, bTables } = this.variables;
+    for (let g = 0; g < TILE_GROUPS; g++) {
+      const [address, table] = [bAddresses[g], bTables[g]] as [Local, Local];
+      const firstLane = g * lanes.count;
+      const setGroup = () => {
+        this.at(memory.bColumns).get(panel).i32(firstLane).op("i32.add").i32(2).op("i32.shl").op("i32.add");
+        f.set(columnTable);
+        f.get(rows).i32(DIRECT_ROWS).op("i32.le_s");
+        f.get(count)
+          .i32(firstLane + lanes.count)
+          .op("i32.ge_s")
+          .op("i32.and");
+        f.if(
+          () => emitAdjacent(f, lanes, columnTable),
+          () => f.i32(0),
+          "i32",
+        );
+        f.if(
+          () => {
+            f.get(columnTable).memory("i32.load").set(address);
+            this.at(memory.bDepth).set(table);
+          },
+          () => {
+            f.get(columnTable);
+            this.at(memory.bDepth).get(kCount);
+            this.at(memory.bPacked + 16 * g)
+              .tee(address)
+              .i32(TILE_ROW_BYTES);
+            f.get(count).i32(firstLane).op("i32.sub").call(this.functions.packGroup);
+            this.at(memory.panelDepth).set(table);
+          },
+        );
+      };
+      if (g === 0) setGroup();
+      else {
+        // A group without columns repeats the first.
+        f.get(count).i32(firstLane).op("i32.gt_s");
+        f.if(setGroup, () => f.get(bAddresses[0]).set(address).get(bTables[0]).set(table));
+      }
+    }
+    f.i32(1);
+    for (const [g, address] of bAddresses.entries()) {
+      f.get(address);
+      this.at(memory.bPacked + 16 * g)
+        .op("i32.eq")
+        .op("i32.and");
+    }
+    f.if(
+      () => this.emitCompute(this.functions.packedPanel, () => this.at(memory.bPacked)),
+      () =>
+        this.emitCompute(directPanel, () => [0, 1].map((g) => f.get(bAddresses[g] as Local).get(bTables[g] as Local))),
+    );
+  }
+
+  private emitCompute({ partial, final }: Panel, pushB: () => void): void {
+    const { f, memory } = this;
+    const { block, panel, kCount, rows, tile, k0, count, last } = this.variables;
+    const pushArguments = () => {
+      this.at(memory.aPacked);
+      pushB();
+      f.get(kCount).get(rows).get(tile).get(k0).i32(0).op("i32.ne");
+    };
+    const computePartial = () => {
+      pushArguments();
+      f.call(partial);
+    };
+    if (final) {
+      f.get(last).if(() => {
+        pushArguments();
+        f.get(block).get(count);
+        this.at(memory.streamRows);
+        this.at(memory.streamColumns).get(panel).i32(2).op("i32.shl").op("i32.add").call(final);
+      }, computePartial);
+    } else {
+      computePartial();
+      f.get(last).if(() => this.emitFinishTile());
+    }
+  }
+
+  /** The stores from the tile. */
+  private emitFinishTile(): void {
+    const { f, memory } = this;
+    const { block, batch, m0, rows, n0, panel, count, tile } = this.variables;
+    if (this.plan) {
+      f.get(block).get(rows).get(count).get(tile);
+      this.at(memory.streamRows);
+      this.at(memory.streamColumns).get(panel).i32(2).op("i32.shl").op("i32.add");
+    } else {
+      f.get(block).get(batch).get(m0).get(rows);
+      f.get(n0).get(panel).op("i32.add").get(count).get(tile);
+    }
+    f.call(this.functions.epilogue);
+  }
+}

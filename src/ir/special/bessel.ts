@@ -11,8 +11,7 @@ export function i0e(x: number): number {
 /** exp(-|x|) I1(x). */
 export function i1e(x: number): number {
   const a = Math.abs(x);
-  if (a <= 8) return x * chebyshev(I1_SMALL, 0, 8, a);
-  const value = chebyshev(I1_LARGE, 0, 1, 8 / a) / Math.sqrt(a);
+  const value = a <= 8 ? a * chebyshev(I1_SMALL, 0, 8, a) : chebyshev(I1_LARGE, 0, 1, 8 / a) / Math.sqrt(a);
   return x < 0 ? -value : value;
 }
 
@@ -24,9 +23,8 @@ export function i1(x: number): number {
   return scale(i1e(x), Math.abs(x));
 }
 
-/** `value` times exp(a), in two steps, since exp(a) overflows before the product does. */
+/** `value` times exp(a), in two steps, since exp(a) overflows before the product does. ±∞ gives NaN, as in PyTorch. */
 function scale(value: number, a: number): number {
-  if (a === Number.POSITIVE_INFINITY) return value < 0 || Object.is(value, -0) ? -a : a;
   if (a < 700) return value * Math.exp(a);
   const half = Math.exp(a / 2);
   return value * half * half;

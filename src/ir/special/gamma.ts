@@ -34,7 +34,7 @@ export function lgamma(x: number): number {
 
 /** lgamma near 1, given x - 1 exactly. */
 function lgamma1(x: number, fromOne: number): number {
-  return fromOne * chebyshev(LGAMMA_NEAR_1, 0.5, 1.5, x);
+  return fromOne === 0 ? 0 : fromOne * chebyshev(LGAMMA_NEAR_1, 0.5, 1.5, x);
 }
 
 /** Stirling's series, for x ≥ 10: Abramowitz and Stegun 6.1.41. */

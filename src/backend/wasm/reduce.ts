@@ -244,8 +244,12 @@ function identity(op: ReduceOp, type: ComputeType): number | bigint {
 class PlainAccumulator extends Base implements Accumulator {
   private readonly sums: Local[] = [];
   private readonly scalar: Local | undefined;
-  /** Float min and max: masks of where a NaN was. Lanes are put together in `across`, so that one will do. */
+  /**
+   * Float min and max compare, which loses a NaN; these are masks of where one was. Lanes are put together in
+   * `across`, so that one will do.
+   */
   private readonly nans: Local[] = [];
+  private readonly scalarNaN: Local | undefined;
   private readonly findsNaN: boolean;
 
   constructor(context: ReduceContext, stage: PreparedReduce) {
@@ -256,7 +260,10 @@ class PlainAccumulator extends Base implements Accumulator {
       this.sums = this.locals(copies, this.parts);
       if (this.findsNaN) this.nans = this.locals(style === "across" ? 1 : copies, style === "across" ? 1 : this.parts);
     }
-    if (style !== "lanes") this.scalar = this.f.local(valueType(this.type));
+    if (style !== "lanes") {
+      this.scalar = this.f.local(valueType(this.type));
+      if (this.findsNaN) this.scalarNaN = this.f.local("i32");
+    }
   }
   init(): void {
     const { f, emitter } = this;
@@ -265,6 +272,7 @@ class PlainAccumulator extends Base implements Accumulator {
       pushConstant(f, this.type, start);
       f.set(this.scalar);
     }
+    if (this.scalarNaN) f.i32(0).set(this.scalarNaN);
     this.sums.forEach((sum) => void f.get(emitter.splatConstant(this.type, start)).set(sum));
     this.nans.forEach((nan) => void f.get(emitter.zero()).set(nan));
   }
@@ -272,7 +280,12 @@ class PlainAccumulator extends Base implements Accumulator {
     const { f } = this;
     if (copies === 0) {
       const sum = this.scalar as Local;
-      this.combineScalar(sum, this.emitter.scalarLocal(this.value));
+      const x = this.emitter.scalarLocal(this.value);
+      this.combineScalar(sum, x);
+      if (this.scalarNaN) {
+        const t = this.type as "f32";
+        f.get(this.scalarNaN).get(x).get(x).op(`${t}.ne`).op("i32.or").set(this.scalarNaN);
+      }
       return;
     }
     for (let u = 0; u < copies; u++) {
@@ -299,18 +312,19 @@ class PlainAccumulator extends Base implements Accumulator {
   private combineScalar(sum: Local, x: Local): void {
     const { f, type } = this;
     const { op } = this.stage;
-    f.get(sum).get(x);
-    if (type === "bool") f.op(op === "min" ? "i32.and" : "i32.or");
-    else if (op === "sum" || op === "prod") f.op(`${type}.${op === "sum" ? "add" : "mul"}` as PlainOp);
-    else if (this.value.isFloat) f.op(`${type as "f32"}.${op as "min"}`);
-    else
-      f.get(sum)
-        .get(x)
-        .op(`${type as "i32"}.${op === "min" ? "lt_s" : "gt_s"}`)
-        .select();
+    if (type === "bool" || op === "sum" || op === "prod") {
+      f.get(sum).get(x);
+      if (type === "bool") f.op(op === "min" ? "i32.and" : "i32.or");
+      else f.op(`${type}.${op === "sum" ? "add" : "mul"}` as PlainOp);
+    } else {
+      // x < sum ? x : sum
+      const less = `${op === "min" ? "gt" : "lt"}${this.value.isFloat ? "" : "_s"}` as "lt_s";
+      f.get(x).get(sum).get(sum).get(x);
+      f.op(`${type as "i32"}.${less}`).select();
+    }
     f.set(sum);
   }
-  /** The same on vectors, where min and max may lose a NaN. */
+  /** The same on vectors. */
   private combineVector(sum: Local, x: Local): void {
     const { f, type } = this;
     const { op } = this.stage;
@@ -355,13 +369,10 @@ class PlainAccumulator extends Base implements Accumulator {
       }
       this.emitter.free(x);
     }
-    if (this.findsNaN) {
-      f.get(result);
+    if (this.scalarNaN) {
       pushConstant(f, type, Number.NaN);
-      f.get(result)
-        .get(result)
-        .op(`${type as "f32"}.eq`);
-      if (this.nans.length > 0) f.get(this.nans[0]).op("v128.any_true").op("i32.eqz").op("i32.and");
+      f.get(result).get(this.scalarNaN);
+      if (this.nans.length > 0) f.get(this.nans[0]).op("v128.any_true").op("i32.or");
       f.select().set(result);
     }
     emitter.bindScalar(this.stage.result, result);

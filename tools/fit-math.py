@@ -105,6 +105,9 @@ print("// The following are for float64.\n")
 polynomial("EXP_F64", "e^r for |r| ≤ ln 2 / 2.", mp.exp, lambda r: mp.exp(-r), -LN2 / 2 * 1.001, LN2 / 2 * 1.001, 10, single=False)
 polynomial("LOG_F64", "(atanh(s) / s - 1) / s² as a polynomial of s², for (1 + s) / (1 - s) in [√½, √2].", in_square(mp.atanh),
            lambda y: y * mp.sqrt(y) / mp.atanh(mp.sqrt(y)), 0, mpf("0.02944"), 6, single=False)
+polynomial("EXP_POW", "e^r for |r| ≤ ln 2 / 2, as good as float32 needs.", mp.exp, lambda r: mp.exp(-r), -LN2 / 2 * 1.001, LN2 / 2 * 1.001, 7, single=False)
+polynomial("LOG_POW", "Like LOG_F64, for powers: 104 times its error must not show in float32.", in_square(mp.atanh),
+           lambda y: y * mp.sqrt(y) / mp.atanh(mp.sqrt(y)), 0, mpf("0.02944"), 4, single=False)
 polynomial("ERF_F64", "erf(x) / x as a polynomial of x², |x| ≤ 1/2.", lambda y: mp.erf(mp.sqrt(y)) / mp.sqrt(y),
            lambda y: mp.sqrt(y) / mp.erf(mp.sqrt(y)), 0, 0.25, 6, single=False)
 

@@ -56,10 +56,18 @@ export class LoopNest {
 
   /** Calls `body` for each flattened index, with the axes' indices set. */
   each(frame: Frame, body: (flat: number) => void): void {
+    const sizes = this.sizes.map((size) => size.evaluate(frame) as number);
     const count = this.count(frame);
+    const indices = sizes.map(() => 0);
     for (let flat = 0; flat < count; flat++) {
-      this.seek(frame, flat);
+      for (let i = 0; i < indices.length; i++) frame.indices.set(this.axes[i] as Axis, indices[i] as number);
       body(flat);
+      // Counts up like an odometer.
+      for (let i = indices.length - 1; i >= 0; i--) {
+        indices[i] = (indices[i] as number) + 1;
+        if ((indices[i] as number) < (sizes[i] as number)) break;
+        indices[i] = 0;
+      }
     }
   }
 }

@@ -12,19 +12,19 @@ const LN2_LOW = 5.497923018708371e-14;
 const i64 = (value: bigint): Expr => constant("i64", value);
 
 /** e^x; beyond ±700 as at ±700. */
-export function exp64(x: Expr): Expr {
+export function exp64(x: Expr, coefficients: readonly number[] = EXP_F64): Expr {
   const c = atLeast(atMost(x, 700), -700);
   const t = c.fma(Math.LOG2E, ROUND_F64 + 1023);
   const n = t.sub(ROUND_F64 + 1023);
   const r = n.fma(-LN2_LOW, n.fma(-LN2_HIGH, c));
   const scale = t.bitcast("i64").shl(i64(52n)).bitcast("f64");
-  return horner(r, EXP_F64).mul(scale);
+  return horner(r, coefficients).mul(scale);
 }
 
 const SQRT_HALF_BITS = 0x3fe6a09e667f3bcdn;
 
 /** log(x) for a positive finite x. Exponents turn into floats by way of the bits of 2^52 + k, which SIMD can do. */
-export function log64(x: Expr): Expr {
+export function log64(x: Expr, coefficients: readonly number[] = LOG_F64): Expr {
   const bits = x.bitcast("i64").sub(i64(SQRT_HALF_BITS));
   const mantissa = bits.and(i64(0xfffffffffffffn)).add(i64(SQRT_HALF_BITS)).bitcast("f64");
   const bias = 2048;
@@ -38,7 +38,7 @@ export function log64(x: Expr): Expr {
   // log(m) = 2 atanh(s) with s = (m - 1) / (m + 1).
   const s = mantissa.sub(1).div(mantissa.add(1));
   const y = s.mul(s);
-  const atanh = s.fma(y.mul(horner(y, LOG_F64)), s);
+  const atanh = s.fma(y.mul(horner(y, coefficients)), s);
   return k.fma(LN2_HIGH, k.fma(LN2_LOW, atanh.mul(2)));
 }
 

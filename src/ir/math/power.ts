@@ -1,6 +1,7 @@
 /** Functions that are computed in float64 lanes: where float32 loses digits, and speed matters less. */
 import { constant, type Expr } from "../expr.ts";
 import { f32, f64, flipSign, odd, signBit } from "./build.ts";
+import { EXP_POW, LOG_POW } from "./coefficients.ts";
 import { exp64, log64, logSpecials } from "./float64.ts";
 
 const INFINITY = Number.POSITIVE_INFINITY;
@@ -10,7 +11,8 @@ const NAN = Number.NaN;
 export function pow(x: Expr, y: Expr): Expr {
   const base = x.abs().cast("f64");
   const exponent = y.cast("f64");
-  const magnitude = exp64(exponent.mul(logSpecials(base, log64(base), -INFINITY))).cast("f32");
+  const log = logSpecials(base, log64(base, LOG_POW), -INFINITY);
+  const magnitude = exp64(exponent.mul(log), EXP_POW).cast("f32");
   const whole = y.floor().eq(y);
   const half = y.mul(0.5);
   const oddPower = whole.and(half.floor().ne(half)); // not at ∞, which is equal to its floor

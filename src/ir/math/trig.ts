@@ -14,6 +14,9 @@ const PI_REST = 1.4887094960973246e-12;
 /** 1/π = Σ digit[i] · 2^(-28 (i + 1)). A digit's product with a float32 is exact in float64. */
 const INVERSE_PI_DIGITS = [85445659, 120005130, 156229946, 199817882, 116262619, 21679262, 35422735];
 
+/** From this digit on, products with any float32 are below 2^-10 periods. */
+const FIRST_SMALL_DIGIT = 5;
+
 /** Up to here the multiples have at most 16 bits, so that their products with the pieces are exact. */
 const FAST_LIMIT = 1e5;
 
@@ -63,8 +66,13 @@ function reduceDigits(x: Expr, period: number, shift: number): Reduced {
   let s = f64(shift);
   let periods = f64(0);
   INVERSE_PI_DIGITS.forEach((digit, i) => {
-    const product = x.mul((digit * 2 ** (-28 * (i + 1))) / period);
-    s = s.add(product.sub(product.mul(0.5).nearest().mul(2)));
+    const weight = (digit * 2 ** (-28 * (i + 1))) / period;
+    if (i >= FIRST_SMALL_DIGIT) {
+      s = s.add(x.mul(weight));
+      return;
+    }
+    const pairs = x.mul(weight / 2);
+    s = pairs.sub(pairs.nearest()).mul(2).add(s);
     const whole = s.nearest();
     s = s.sub(whole);
     periods = periods.add(whole);

@@ -39,7 +39,7 @@ class CaseBuilder {
   build(
     name: string,
     groups: Pick<ContractionKernel, "batch" | "m" | "n" | "k">,
-    index: { a: Expr; b: Expr; c: Expr; bias?: Expr },
+    index: { a: Expr; b: Expr; c: Expr; bias?: Expr; mask?: Expr },
     elements: readonly number[],
     flops: number,
   ): Case {
@@ -56,7 +56,7 @@ class CaseBuilder {
       ],
       params: this.params.map(() => "i32" as const),
       a: load("f32", 0, index.a),
-      b: load("f32", 1, index.b),
+      b: load("f32", 1, index.b, index.mask),
       accumulate: "f32",
       stores: [{ buffer: 2, index: index.c, value: index.bias ? sum.add(load("f32", 3, index.bias)) : sum }],
     };
@@ -100,10 +100,19 @@ function convForward(name: string, batch: number, ci: number, co: number, size: 
   );
 }
 
-/** The gradient of the input, from a gradient that is padded by kernel - 1 on all sides. */
-function convInput(name: string, batch: number, ci: number, co: number, size: number, kernel: number): Case {
+/** The gradient of the input: with a mask, or from a gradient that is padded by kernel - 1 on all sides. */
+function convInput(
+  name: string,
+  batch: number,
+  ci: number,
+  co: number,
+  size: number,
+  kernel: number,
+  masked: boolean,
+): Case {
   const c = new CaseBuilder();
-  const padded = size + kernel - 1;
+  const out = size - kernel + 1;
+  const padded = masked ? out : size + kernel - 1;
   const [B, IH, IW] = [c.axis("b", batch), c.axis("ih", size), c.axis("iw", size)];
   const [CO, CI, KH, KW] = [c.axis("co", co), c.axis("ci", ci), c.axis("kh", kernel), c.axis("kw", kernel)];
   const flipped = c
@@ -114,12 +123,23 @@ function convInput(name: string, batch: number, ci: number, co: number, size: nu
         .mul(c.size(kernel)),
     )
     .add(constant("i32", kernel - 1).sub(KW.index));
+  const plane = c.index([B, co * padded * padded], [CO, padded * padded]);
+  let b = plane.add(c.index([IH, padded], [KH, padded], [IW, 1], [KW, 1]));
+  let mask: Expr | undefined;
+  if (masked) {
+    const pad = c.size(kernel - 1);
+    const limit = c.size(out);
+    const [y, x] = [IH.index.add(KH.index).sub(pad), IW.index.add(KW.index).sub(pad)];
+    b = plane.add(y.mul(c.size(padded))).add(x);
+    mask = y.ge(0).and(y.lt(limit)).and(x.ge(0)).and(x.lt(limit));
+  }
   return c.build(
     name,
     { batch: [], m: [CI], n: [B, IH, IW], k: [CO, KH, KW] },
     {
       a: flipped,
-      b: c.index([B, co * padded * padded], [CO, padded * padded], [IH, padded], [KH, padded], [IW, 1], [KW, 1]),
+      b,
+      ...(mask ? { mask } : {}),
       c: c.index([B, ci * size * size], [CI, size * size], [IH, size], [IW, 1]),
     },
     [co * ci * kernel * kernel, batch * co * padded * padded, batch * ci * size * size],
@@ -151,7 +171,8 @@ function cases(): Case[] {
     const tag = `batch ${batch}`;
     list.push(convForward(`conv 1→6 forward, ${tag}`, batch, 1, 6, 32, 5));
     list.push(convForward(`conv 6→16 forward, ${tag}`, batch, 6, 16, 14, 5));
-    list.push(convInput(`conv 6→16 input gradient (padded), ${tag}`, batch, 6, 16, 14, 5));
+    list.push(convInput(`conv 6→16 input gradient, masked, ${tag}`, batch, 6, 16, 14, 5, true));
+    list.push(convInput(`conv 6→16 input gradient, padded, ${tag}`, batch, 6, 16, 14, 5, false));
     list.push(convWeight(`conv 6→16 weight gradient, ${tag}`, batch, 6, 16, 14, 5));
     list.push(convWeight(`conv 1→6 weight gradient, ${tag}`, batch, 1, 6, 32, 5));
     for (const [i, o] of [

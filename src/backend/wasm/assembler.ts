@@ -27,76 +27,71 @@ export type ValueType = "i32" | "i64" | "f32" | "f64" | "v128";
 const typeCodes: Record<ValueType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 const EMPTY_BLOCK = 0x40;
 
-/** A growing run of bytes. */
+const scratch = new DataView(new ArrayBuffer(8));
+const encoder = new TextEncoder();
+
+/** A growing run of bytes. A plain array: a function has many short runs, and typed arrays are slow to make. */
 export class ByteWriter {
-  private buffer = new Uint8Array(64);
-  private view = new DataView(this.buffer.buffer);
-  length = 0;
+  private readonly data: number[] = [];
 
-  private reserve(n: number): void {
-    if (this.length + n <= this.buffer.length) return;
-    const larger = new Uint8Array(Math.max(2 * this.buffer.length, this.length + n));
-    larger.set(this.buffer.subarray(0, this.length));
-    this.buffer = larger;
-    this.view = new DataView(larger.buffer);
+  get length(): number {
+    return this.data.length;
   }
-
   u8(value: number): void {
-    this.reserve(1);
-    this.buffer[this.length++] = value;
+    this.data.push(value);
   }
   bytes(values: ArrayLike<number>): void {
-    this.reserve(values.length);
-    this.buffer.set(values, this.length);
-    this.length += values.length;
+    for (let i = 0; i < values.length; i++) this.data.push(values[i]);
+  }
+  append(other: ByteWriter): void {
+    this.bytes(other.data);
   }
   /** Unsigned LEB128 of a 32-bit number. */
   u32(value: number): void {
-    this.reserve(5);
     let rest = value >>> 0;
     while (rest >= 0x80) {
-      this.buffer[this.length++] = (rest & 0x7f) | 0x80;
+      this.data.push((rest & 0x7f) | 0x80);
       rest >>>= 7;
     }
-    this.buffer[this.length++] = rest;
+    this.data.push(rest);
   }
   /** Signed LEB128 of a 32-bit number. */
   s32(value: number): void {
-    this.reserve(5);
     let rest = value | 0;
     while (rest < -64 || rest > 63) {
-      this.buffer[this.length++] = (rest & 0x7f) | 0x80;
+      this.data.push((rest & 0x7f) | 0x80);
       rest >>= 7;
     }
-    this.buffer[this.length++] = rest & 0x7f;
+    this.data.push(rest & 0x7f);
   }
   /** Signed LEB128 of a 64-bit number. */
   s64(value: bigint): void {
     let rest = BigInt.asIntN(64, value);
     while (rest < -64n || rest > 63n) {
-      this.u8(Number(rest & 0x7fn) | 0x80);
+      this.data.push(Number(rest & 0x7fn) | 0x80);
       rest >>= 7n;
     }
-    this.u8(Number(rest & 0x7fn));
+    this.data.push(Number(rest & 0x7fn));
   }
   f32(value: number): void {
-    this.reserve(4);
-    this.view.setFloat32(this.length, value, true);
-    this.length += 4;
+    scratch.setFloat32(0, value, true);
+    for (let i = 0; i < 4; i++) this.data.push(scratch.getUint8(i));
   }
   f64(value: number): void {
-    this.reserve(8);
-    this.view.setFloat64(this.length, value, true);
-    this.length += 8;
+    scratch.setFloat64(0, value, true);
+    for (let i = 0; i < 8; i++) this.data.push(scratch.getUint8(i));
   }
   name(text: string): void {
-    const encoded = new TextEncoder().encode(text);
+    const encoded = encoder.encode(text);
     this.u32(encoded.length);
     this.bytes(encoded);
   }
-  /** The bytes so far; a view, valid until more are written. */
-  written(): Uint8Array {
-    return this.buffer.subarray(0, this.length);
+  /** Overwrites the bytes from `at` on. */
+  patch(at: number, values: readonly number[]): void {
+    for (let i = 0; i < values.length; i++) this.data[at + i] = values[i];
+  }
+  toUint8Array(): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from(this.data);
   }
 }
 
@@ -141,7 +136,7 @@ export class CodeSection {
   write(out: ByteWriter): void {
     for (const part of this.parts) {
       if (part instanceof CodeSection) part.write(out);
-      else out.bytes(part.written());
+      else out.append(part);
     }
   }
 }
@@ -365,6 +360,11 @@ export class FunctionBuilder implements Callable {
     this.code.u8(0x1b);
     return this;
   }
+  /** Pushes the size of the memory in pages of 64 KiB. */
+  memory_size(): this {
+    this.code.bytes([0x3f, 0]);
+    return this;
+  }
   /** Stack: destination, source, byte count. */
   memory_copy(): this {
     this.code.bytes([0xfc, 10, 0, 0]);
@@ -391,7 +391,7 @@ export class FunctionBuilder implements Callable {
       head.u8(typeCodes[type]);
     }
     out.u32(head.length + this.body.length + 1);
-    out.bytes(head.written());
+    out.append(head);
     this.body.write(out);
     out.u8(0x0b);
   }
@@ -453,7 +453,10 @@ export class ModuleBuilder {
   bytes(): Uint8Array<ArrayBuffer> {
     for (const { code, at, target } of this.calls) {
       const index = this.index(target);
-      for (let i = 0; i < 5; i++) code.written()[at + i] = ((index >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0);
+      code.patch(
+        at,
+        [0, 1, 2, 3, 4].map((i) => ((index >>> (7 * i)) & 0x7f) | (i < 4 ? 0x80 : 0)),
+      );
     }
     const out = new ByteWriter();
     out.bytes([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -464,7 +467,7 @@ export class ModuleBuilder {
       write(content);
       out.u8(id);
       out.u32(content.length);
-      out.bytes(content.written());
+      out.append(content);
     };
     section(1, this.signatures.length, (s) => {
       for (const [params, results] of this.signatures) {
@@ -507,6 +510,6 @@ export class ModuleBuilder {
     section(10, this.functions.length, (s) => {
       for (const { builder } of this.functions) builder.write(s);
     });
-    return out.written().slice() as Uint8Array<ArrayBuffer>;
+    return out.toUint8Array();
   }
 }

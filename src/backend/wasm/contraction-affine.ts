@@ -7,7 +7,10 @@
 import { type Axis, type ComputeType, coefficient, constant, type Expr, rewrite, walk } from "../../ir/expr.ts";
 import type { FunctionBuilder, Local, ModuleBuilder, ValueType } from "./assembler.ts";
 
-/** An element of a buffer at an index that is affine in all axes of the kernel. */
+/**
+ * An element of a buffer at an index that is affine in all axes of the kernel; or, with slot -1 and one byte, the value
+ * of the affine expression itself.
+ */
 export interface AffineAccess {
   readonly slot: number;
   /** Bytes of an element. */
@@ -200,9 +203,12 @@ export function emitOffsets(
 
   if (batchAxes === null) f.i32(0).set(value);
   else {
-    parameters.address(access.slot);
     parameters.push(access.origin);
-    f.i32(access.bytes).op("i32.mul").op("i32.add").set(value);
+    f.i32(access.bytes).op("i32.mul").set(value);
+    if (access.slot >= 0) {
+      parameters.address(access.slot);
+      f.get(value).op("i32.add").set(value);
+    }
     // Axes along which nothing moves need no decoding, if they are the slowest ones.
     const axes = batchAxes.some((axis) => access.strides.has(axis)) ? batchAxes : [];
     addParts(

@@ -3,9 +3,10 @@ import type { Axis, Expr } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import { type Callable, type FunctionBuilder, type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
-import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot, mostChunks } from "./contraction-dot.ts";
+import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot } from "./contraction-dot.ts";
 import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-epilogue.ts";
 import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
+import { emitMaskedPackGroup, maskConditions, maskPeriodAxes } from "./contraction-mask.ts";
 import { type BSource, emitFinalPanel, emitPanel } from "./contraction-microkernel.ts";
 import { emitAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
@@ -22,12 +23,22 @@ const DEPTH = 384;
 /** With at most this many rows, groups of B that are contiguous in memory are read there instead of being packed. */
 const DIRECT_ROWS = 18;
 
-/** The access of an operand that is one unmasked load of the accumulated type, affine in all axes, else null. */
-function plainLoad(kernel: ContractionKernel, e: Expr, lanes: Lanes): AffineAccess | null {
-  if (e.op !== "load" || e.args.length > 1 || e.type !== lanes.type) return null;
+/** An operand that tables can describe. */
+interface TableOperand {
+  readonly access: AffineAccess;
+  /** What must be ≥ 0 for the element to count; empty where there is no mask. */
+  readonly conditions: readonly AffineAccess[];
+}
+
+/** An operand that is one load of the accumulated type, affine in all axes, with an affine mask or none; else null. */
+function tableOperand(kernel: ContractionKernel, e: Expr, lanes: Lanes): TableOperand | null {
+  if (e.op !== "load" || e.type !== lanes.type) return null;
   const bytes = rawElements[kernel.buffers[e.slot].dtype].size;
-  if (bytes !== lanes.size) return null;
-  return affineAccess(e.args[0], [...kernel.batch, ...kernel.m, ...kernel.n, ...kernel.k], e.slot, bytes);
+  const axes = [...kernel.batch, ...kernel.m, ...kernel.n, ...kernel.k];
+  const access = bytes === lanes.size ? affineAccess(e.args[0], axes, e.slot, bytes) : null;
+  const conditions = maskConditions(e.args[1], axes);
+  if (access === null || conditions === null || (conditions.length > 0 && lanes.count !== 4)) return null;
+  return { access, conditions };
 }
 
 interface Panel {
@@ -47,8 +58,8 @@ export class ContractionLaunch {
   /** Bytes of scratch memory that a run needs. */
   scratchBytes = 0;
 
-  private readonly a: AffineAccess | null;
-  private readonly b: AffineAccess | null;
+  private readonly a: TableOperand | null;
+  private readonly b: TableOperand | null;
   private readonly plan: StreamPlan | null;
   private readonly memory;
   private readonly variables;
@@ -60,8 +71,8 @@ export class ContractionLaunch {
     this.module.importMemory("env", "memory", memory);
     this.scratch = this.module.importFunction("env", "scratch", ["i32"], ["i32"]);
     this.f = this.module.function(["i32", "i32", "i32"], [], "run");
-    this.a = plainLoad(kernel, kernel.a, this.lanes);
-    this.b = plainLoad(kernel, kernel.b, this.lanes);
+    this.a = tableOperand(kernel, kernel.a, this.lanes);
+    this.b = tableOperand(kernel, kernel.b, this.lanes);
     this.plan = planStreams(kernel, this.lanes);
     this.memory = this.layOutScratch();
     this.variables = this.declareVariables();
@@ -89,7 +100,12 @@ export class ContractionLaunch {
       bDepth: reserve(tableBytes(DEPTH)),
       /** The depth table of packed panels. */
       panelDepth: reserve(tableBytes(DEPTH)),
-      masks: reserve(16 * mostChunks(DEPTH)),
+      /** Masks of chunks, or of one period of k. */
+      masks: reserve(16 * DEPTH),
+      aConditions: reserve((this.a?.conditions.length ?? 0) * tableBytes(UNIT_ROWS)),
+      aConditionDepth: reserve((this.a?.conditions.length ?? 0) * tableBytes(DEPTH)),
+      bConditions: reserve((this.b?.conditions.length ?? 0) * tableBytes(UNIT_COLUMNS)),
+      bConditionDepth: reserve((this.b?.conditions.length ?? 0) * tableBytes(DEPTH)),
       streamRows: reserve(streamCount * tables.rowStride),
       streamColumns: reserve(streamCount * tables.columnStride),
       aPacked: reserve(UNIT_ROWS * DEPTH * this.lanes.size + 16),
@@ -132,6 +148,9 @@ export class ContractionLaunch {
       useDot: i32(),
       masked: i32(),
       chunks: i32(),
+      /** After how many values of k the masks repeat. */
+      aPeriod: i32(),
+      bPeriod: i32(),
     };
   }
 
@@ -149,26 +168,39 @@ export class ContractionLaunch {
       const final = plan && emitFinalPanel(module, kernel, lanes, source, plan, tables, partial, epilogue);
       return { partial, final };
     };
+    const conditions = (operand: TableOperand | null, group: readonly Axis[]) =>
+      (operand?.conditions ?? []).map((access) => ({
+        group: offsets(access, group, true),
+        depth: offsets(access, kernel.k, false),
+      }));
+    /** The function that packs a group of rows or columns of an operand. */
+    const groupPacker = (operand: TableOperand | null, groupSize: number) => {
+      const count = operand?.conditions.length ?? 0;
+      if (count === 0) return packGroup;
+      return emitMaskedPackGroup(module, lanes, count, tableBytes(groupSize), tableBytes(DEPTH));
+    };
     return {
-      aRows: a && offsets(a, kernel.m, true),
-      aDepth: a && offsets(a, kernel.k, false),
-      bColumns: b && offsets(b, kernel.n, true),
-      bDepth: b && offsets(b, kernel.k, false),
+      aRows: a && offsets(a.access, kernel.m, true),
+      aDepth: a && offsets(a.access, kernel.k, false),
+      bColumns: b && offsets(b.access, kernel.n, true),
+      bDepth: b && offsets(b.access, kernel.k, false),
+      aConditions: conditions(a, kernel.m),
+      bConditions: conditions(b, kernel.n),
       streams: (plan?.streams ?? []).map((stream) => ({
         rows: offsets(stream, kernel.m, false),
         columns: offsets(stream, kernel.n, true),
       })),
-      packA: a ? emitPackA(module, lanes, packGroup) : emitScalarPackA(module, kernel, lanes),
-      packGroup,
+      packA: a ? emitPackA(module, lanes, groupPacker(a, UNIT_ROWS)) : emitScalarPackA(module, kernel, lanes),
+      packGroup: groupPacker(b, UNIT_COLUMNS),
       packB: b ? null : emitScalarPackB(module, kernel, lanes),
       packedPanel: panel("panel"),
       directPanel: b && panel("table"),
       epilogue,
       dot:
-        lanes.type === "f32" && a && b && kernel.k.length > 0
+        lanes.type === "f32" && a?.conditions.length === 0 && b?.conditions.length === 0 && kernel.k.length > 0
           ? {
-              accesses: [a, b] as const,
-              chunks: emitChunks(module, kernel.buffers.length, [a, b], kernel.k),
+              accesses: [a.access, b.access] as const,
+              chunks: emitChunks(module, kernel.buffers.length, [a.access, b.access], kernel.k),
               pack: emitPackDot(module),
               panel: emitDotPanel(module, lanes),
             }
@@ -264,6 +296,11 @@ export class ContractionLaunch {
       },
     );
     f.i32(-1).set(packedRowBlock);
+    for (const [operand, period] of [
+      [this.a, this.variables.aPeriod],
+      [this.b, this.variables.bPeriod],
+    ] as const)
+      f.get(parameters.product(maskPeriodAxes(operand?.conditions ?? [], kernel.k))).set(period);
     if (dot) {
       emitUseDot(f, parameters, m, dot.accesses, kernel.k, kernel.n);
       f.set(useDot);
@@ -294,8 +331,12 @@ export class ContractionLaunch {
     if (functions.bColumns) this.fill(functions.bColumns, n0, columns, memory.bColumns);
     for (const [s, stream] of functions.streams.entries())
       this.fill(stream.columns, n0, columns, memory.streamColumns + s * tables.columnStride);
+    for (const [c, condition] of functions.bConditions.entries())
+      this.fill(condition.group, n0, columns, memory.bConditions + c * tables.columnStride);
     f.get(rowBlock).get(packedRowBlock).op("i32.ne");
     f.if(() => {
+      for (const [c, condition] of functions.aConditions.entries())
+        this.fill(condition.group, m0, rows, memory.aConditions + c * tables.rowStride);
       if (functions.aRows) this.fill(functions.aRows, m0, rows, memory.aRows);
       for (const [s, stream] of functions.streams.entries())
         this.fill(stream.rows, m0, rows, memory.streamRows + s * tables.rowStride);
@@ -310,10 +351,22 @@ export class ContractionLaunch {
     const packRows = () => {
       if (functions.aDepth) {
         this.fill(functions.aDepth, k0, kCount, memory.aDepth);
+        for (const [c, condition] of functions.aConditions.entries())
+          this.fill(condition.depth, k0, kCount, memory.aConditionDepth + c * tableBytes(DEPTH));
         this.at(memory.aRows);
         this.at(memory.aDepth);
         f.get(rows).get(kCount);
-      } else f.get(block).get(batch).get(m0).get(rows).get(k0).get(kCount);
+        this.at(memory.aPacked);
+        if (functions.aConditions.length > 0) {
+          this.at(memory.aConditions);
+          this.at(memory.aConditionDepth);
+          this.at(memory.masks);
+          f.get(this.variables.aPeriod);
+        }
+        f.call(functions.packA);
+        return;
+      }
+      f.get(block).get(batch).get(m0).get(rows).get(k0).get(kCount);
       this.at(memory.aPacked).call(functions.packA);
     };
     // With one block of k, A stays packed for all units of a row block.
@@ -334,7 +387,11 @@ export class ContractionLaunch {
       if (bDepth) {
         f.get(useDot)
           .op("i32.eqz")
-          .if(() => this.fill(bDepth, k0, kCount, memory.bDepth));
+          .if(() => {
+            this.fill(bDepth, k0, kCount, memory.bDepth);
+            for (const [c, condition] of functions.bConditions.entries())
+              this.fill(condition.depth, k0, kCount, memory.bConditionDepth + c * tableBytes(DEPTH));
+          });
       }
     });
   }
@@ -378,13 +435,16 @@ export class ContractionLaunch {
   private emitTablePanel(directPanel: Panel): void {
     const { f, memory, lanes } = this;
     const { panel, count, rows, kCount, columnTable, bAddresses, bTables } = this.variables;
+    const masked = this.functions.bConditions.length > 0;
     for (let g = 0; g < TILE_GROUPS; g++) {
       const [address, table] = [bAddresses[g], bTables[g]] as [Local, Local];
       const firstLane = g * lanes.count;
       const setGroup = () => {
         this.at(memory.bColumns).get(panel).i32(firstLane).op("i32.add").i32(2).op("i32.shl").op("i32.add");
         f.set(columnTable);
-        f.get(rows).i32(DIRECT_ROWS).op("i32.le_s");
+        f.get(rows)
+          .i32(masked ? 0 : DIRECT_ROWS)
+          .op("i32.le_s");
         f.get(count)
           .i32(firstLane + lanes.count)
           .op("i32.ge_s")
@@ -405,7 +465,14 @@ export class ContractionLaunch {
             this.at(memory.bPacked + 16 * g)
               .tee(address)
               .i32(TILE_ROW_BYTES);
-            f.get(count).i32(firstLane).op("i32.sub").call(this.functions.packGroup);
+            f.get(count).i32(firstLane).op("i32.sub");
+            if (masked) {
+              this.at(memory.bConditions).get(panel).i32(firstLane).op("i32.add").i32(2).op("i32.shl").op("i32.add");
+              this.at(memory.bConditionDepth);
+              this.at(memory.masks);
+              f.get(this.variables.bPeriod);
+            }
+            f.call(this.functions.packGroup);
             this.at(memory.panelDepth).set(table);
           },
         );

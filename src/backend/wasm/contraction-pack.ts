@@ -151,11 +151,13 @@ export function emitPackGroup(module: ModuleBuilder, lanes: Lanes): FunctionBuil
 }
 
 /**
- * A function (rowTable, depth, rows, k, dest): packs `rows` rows of A, in groups of one vector of rows; the last group
+ * A function (rowTable, depth, rows, k, dest, ...mask): packs `rows` rows of A, in groups of one vector of rows; the last group
  * of a tile overlaps the one before, or writes past a tile that is narrower, where the next k then goes.
  */
 export function emitPackA(module: ModuleBuilder, lanes: Lanes, packGroup: FunctionBuilder): FunctionBuilder {
-  const f = module.function(new Array(5).fill("i32"), []);
+  // What a masked pack function takes beyond the six common parameters; the first is a table of the rows.
+  const extra = packGroup.params.length - 6;
+  const f = module.function(new Array(5 + extra).fill("i32"), []);
   const [rowTable, depth, left, k, dest] = [0, 1, 2, 3, 4].map((i) => f.parameter(i));
   const rows = f.local("i32");
   const row = f.local("i32");
@@ -171,14 +173,20 @@ export function emitPackA(module: ModuleBuilder, lanes: Lanes, packGroup: Functi
     f.block((done) => {
       f.loop((next) => {
         f.get(rowTable).get(row).i32(2).op("i32.shl").op("i32.add").get(depth).get(k);
-        f.get(dest).get(row).i32(lanes.size).op("i32.mul").op("i32.add").get(step).get(rows).call(packGroup);
+        f.get(dest).get(row).i32(lanes.size).op("i32.mul").op("i32.add").get(step).get(rows);
+        for (let i = 0; i < extra; i++) {
+          f.get(f.parameter(5 + i));
+          if (i === 0) f.get(row).i32(2).op("i32.shl").op("i32.add");
+        }
+        f.call(packGroup);
         f.get(row).get(lastGroup).op("i32.eq").br_if(done);
         f.get(row).i32(lanes.count).op("i32.add").get(lastGroup);
         f.get(row).i32(lanes.count).op("i32.add").get(lastGroup).op("i32.lt_s").select().set(row);
         f.br(next);
       });
     });
-    f.get(rowTable).get(rows).i32(2).op("i32.shl").op("i32.add").set(rowTable);
+    for (const table of extra > 0 ? [rowTable, f.parameter(5)] : [rowTable])
+      f.get(table).get(rows).i32(2).op("i32.shl").op("i32.add").set(table);
     f.get(dest).get(step).get(k).op("i32.mul").op("i32.add").set(dest);
     f.get(left).get(rows).op("i32.sub").tee(left).br_if(again);
   });

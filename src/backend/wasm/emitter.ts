@@ -261,22 +261,20 @@ export class Emitter implements ScalarContext {
   /** A local with the byte address of an element at the current loop indices. */
   pointer(slot: number, index: Expr): Local {
     const linear = this.graph.linear(index);
-    const rest = this.graph.intern(linear.rest);
-    const ids = linear.coefficients.map((c) => this.graph.id(this.graph.intern(c)));
-    return this.pointerIn(this.current, `${slot} ${this.graph.id(rest)} ${ids}`, slot, rest, linear);
+    return this.pointerIn(this.current, `${slot} ${linear.key}`, slot, linear);
   }
-  private pointerIn(s: number, key: string, slot: number, rest: Expr, linear: LinearIndex): Local {
+  private pointerIn(s: number, key: string, slot: number, linear: LinearIndex): Local {
     const { f, graph } = this;
     const scope = this.scopes[s];
     const known = scope.pointers.get(key);
     if (known) return known;
     const size = constant("i32", rawElements[this.buffers[slot].dtype].size);
     let local: Local;
-    if (s > this.level(rest)) {
+    if (s > this.level(linear.rest)) {
       const coefficient = scope.axis < 0 ? constant("i32", 0) : linear.coefficients[scope.axis];
       // Scopes without a loop come first, and their indices enter at the first scope below.
-      if (scope.axis < 0) return this.rootPointer(s, key, slot, rest, linear);
-      const parent = this.pointerIn(s - 1, key, slot, rest, linear);
+      if (scope.axis < 0) return this.rootPointer(s, key, slot, linear);
+      const parent = this.pointerIn(s - 1, key, slot, linear);
       if (coefficient.is(0)) return parent;
       local = f.local("i32");
       const stride = coefficient.mul(size);
@@ -293,12 +291,12 @@ export class Emitter implements ScalarContext {
       scope.pointers.set(key, local);
       return local;
     }
-    return this.rootPointer(s, key, slot, rest, linear);
+    return this.rootPointer(s, key, slot, linear);
   }
   /** The address from the indices of all axes known in scope `s`. */
-  private rootPointer(s: number, key: string, slot: number, rest: Expr, linear: LinearIndex): Local {
+  private rootPointer(s: number, key: string, slot: number, linear: LinearIndex): Local {
     const size = constant("i32", rawElements[this.buffers[slot].dtype].size);
-    let element = rest;
+    let element = linear.rest;
     linear.coefficients.forEach((c, i) => {
       if (this.scopes[s].available & (1 << i)) element = element.add(c.mul(this.graph.axes[i].index));
     });

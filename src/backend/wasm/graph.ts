@@ -14,9 +14,14 @@ interface Facts {
 }
 
 /** An index as `rest + Σ coefficients[i] · axis i`, where the coefficients depend on no axis. */
-export interface LinearIndex {
+interface Linear {
   readonly rest: Expr;
   readonly coefficients: readonly Expr[];
+}
+/** The same with interned parts. */
+export interface LinearIndex extends Linear {
+  /** Equal for equal indices. */
+  readonly key: string;
 }
 
 const zero = constant("i32", 0);
@@ -30,11 +35,13 @@ export class Graph {
   private readonly facts = new Map<Expr, Facts>();
   private readonly known = new Map<string, Map<Expr, Expr>>();
   private readonly linears = new Map<Expr, LinearIndex>();
+  private readonly none: readonly Expr[];
 
   constructor(axes: readonly Axis[], stageDeps = 0) {
     if (axes.length > 29) throw new Error("IR: more than 29 axes");
     this.axes = axes;
     this.stageDeps = stageDeps | ROW;
+    this.none = axes.map(() => zero);
   }
 
   /**
@@ -53,11 +60,14 @@ export class Graph {
     const known = done.get(e);
     if (known) return known;
     const args = e.args.map((a) => this.internNode(a, versions, done));
-    const axis = e.axis ? this.axisNumber(e.axis) : -1;
     const version = e.op === "load" ? (versions[e.slot] ?? 0) : 0;
-    const value = Object.is(e.value, -0) ? "-0" : String(e.value);
-    const ids = args.map((a) => this.fact(a).id).join();
-    const key = `${e.op} ${e.type} ${value} ${e.slot} ${e.component} ${axis} ${e.name} ${version} ${ids}`;
+    const axis = e.axis ? this.axisNumber(e.axis) : -1;
+    let key = `${e.op} ${e.type}`;
+    for (let i = 0; i < args.length; i++) key += ` ${this.fact(args[i]).id}`;
+    if (e.op === "const") key += Object.is(e.value, -0) ? " -0" : ` ${e.value}`;
+    else if (e.axis) key += ` ${axis}`;
+    else if (e.name) key += ` ${e.name}`;
+    else if (e.slot !== -1) key += ` ${e.slot} ${e.component} ${version}`;
     let node = this.nodes.get(key);
     if (!node) {
       // A new object: the same expression object may stand for loads of several versions.
@@ -101,22 +111,27 @@ export class Graph {
     this.fact(e).refs++;
   }
 
-  /** How an interned index expression varies with each axis. Its parts are not interned. */
+  /** How an interned index expression varies with each axis. */
   linear(e: Expr): LinearIndex {
     let linear = this.linears.get(e);
-    if (!linear) this.linears.set(e, (linear = this.computeLinear(e)));
+    if (!linear) {
+      const parts = this.split(e);
+      const rest = this.intern(parts.rest);
+      const coefficients = parts.coefficients.map((c) => this.intern(c));
+      linear = { rest, coefficients, key: [rest, ...coefficients].map((x) => this.id(x)).join() };
+      this.linears.set(e, linear);
+    }
     return linear;
   }
 
-  private computeLinear(e: Expr): LinearIndex {
-    const none = this.axes.map(() => zero);
+  private split(e: Expr): Linear {
     if (e.op === "index") {
       const axis = this.axisNumber(e.axis as Axis);
-      return { rest: zero, coefficients: none.map((z, i) => (i === axis ? one : z)) };
+      return { rest: zero, coefficients: this.none.map((z, i) => (i === axis ? one : z)) };
     }
     if (e.op === "add" || e.op === "sub") {
-      const a = this.linear(e.args[0]);
-      const b = this.linear(e.args[1]);
+      const a = this.split(e.args[0]);
+      const b = this.split(e.args[1]);
       const combine = (x: Expr, y: Expr): Expr => (e.op === "add" ? x.add(y) : x.sub(y));
       return {
         rest: combine(a.rest, b.rest),
@@ -127,10 +142,10 @@ export class Graph {
       const [x, y] = e.args;
       const [factor, other] = this.deps(x) === 0 ? [x, y] : [y, x];
       if (this.deps(factor) === 0 && this.deps(other) !== 0) {
-        const a = this.linear(other);
+        const a = this.split(other);
         return { rest: a.rest.mul(factor), coefficients: a.coefficients.map((c) => c.mul(factor)) };
       }
     }
-    return { rest: e, coefficients: none };
+    return { rest: e, coefficients: this.none };
   }
 }

@@ -161,7 +161,7 @@ function planVectors(
   for (const stage of stages) walk(stage.value, () => {}, nodes);
   const access = (index: Expr, axis: number, width: number): number => {
     const { rest, coefficients } = graph.linear(index);
-    if (graph.deps(graph.intern(rest)) & (1 << axis)) return LANE_BY_LANE;
+    if (graph.deps(rest) & (1 << axis)) return LANE_BY_LANE;
     return coefficients[axis].is(1) ? width : coefficients[axis].is(0) ? 1 : LANE_BY_LANE;
   };
   const scalarCost = (e: Expr): number => (e.args.length === 0 ? 0 : e.op === "host" ? 60 : 4);
@@ -208,7 +208,7 @@ function chooseCopies(graph: Graph, nodes: Set<Expr>, stages: readonly PreparedS
     if (e.op === "load") {
       const { rest, coefficients } = graph.linear(e.args[0]);
       loads += parts(e);
-      const contiguous = coefficients[axis].is(1) && (graph.deps(graph.intern(rest)) & bit) === 0;
+      const contiguous = coefficients[axis].is(1) && (graph.deps(rest) & bit) === 0;
       if (!contiguous || (e.args[1] && graph.deps(e.args[1]) & bit)) laneByLane = true;
     } else if (e.args.length > 0) {
       operations += parts(e);
@@ -217,5 +217,5 @@ function chooseCopies(graph: Graph, nodes: Set<Expr>, stages: readonly PreparedS
   }
   if (laneByLane || operations > 150) return 1;
   if (stages.some((s) => s.kind === "reduce" && s.op.startsWith("arg"))) return 2;
-  return loads <= 3 && operations <= 24 ? 4 : loads <= 6 ? 2 : 1;
+  return loads <= 3 && operations <= 16 ? 4 : loads <= 6 ? 2 : 1;
 }

@@ -97,31 +97,36 @@ export class VectorEmitter extends Emitter {
   }
 
   /** A constant vector. V8 makes a v128.const anew wherever it stands, so it stands at the function's start. */
-  constantVector(bytes: Uint8Array): Local {
-    const key = bytes.join();
+  private constantVector(key: string, bytes: () => ArrayLike<number>): Local {
     let local = this.constants.get(key);
     if (!local) {
       local = this.f.local("v128");
       this.constants.set(key, local);
       const target = local;
-      this.inScope(0, () => this.f.v128(bytes).set(target));
+      this.inScope(0, () => this.f.v128(bytes()).set(target));
     }
     return local;
   }
   /** A constant in all lanes. */
   splatConstant(type: ComputeType, value: number | bigint): Local {
-    const bytes = new Uint8Array(16);
-    const view = new DataView(bytes.buffer);
-    for (let i = 0; i < 16; i += type === "i64" || type === "f64" ? 8 : 4) {
-      if (type === "f32") view.setFloat32(i, Number(value), true);
-      else if (type === "f64") view.setFloat64(i, Number(value), true);
-      else if (type === "i64") view.setBigInt64(i, BigInt(value), true);
-      else view.setInt32(i, type === "bool" ? -Number(value) : Number(value), true);
-    }
-    return this.constantVector(bytes);
+    const wide = type === "i64" || type === "f64";
+    return this.constantVector(`${type} ${Object.is(value, -0) ? "-0" : value}`, () => {
+      const bytes = new Uint8Array(16);
+      const view = new DataView(bytes.buffer);
+      for (let i = 0; i < 16; i += wide ? 8 : 4) {
+        if (type === "f32") view.setFloat32(i, Number(value), true);
+        else if (type === "f64") view.setFloat64(i, Number(value), true);
+        else if (type === "i64") view.setBigInt64(i, BigInt(value), true);
+        else view.setInt32(i, type === "bool" ? -Number(value) : Number(value), true);
+      }
+      return bytes;
+    });
   }
   iota(start: number): Local {
-    return this.constantVector(new Uint8Array(Int32Array.from([0, 1, 2, 3], (i) => start + i).buffer));
+    return this.constantVector(
+      `iota ${start}`,
+      () => new Uint8Array(Int32Array.from([0, 1, 2, 3], (i) => start + i).buffer),
+    );
   }
   zero(): Local {
     return this.splatConstant("i32", 0);
@@ -207,7 +212,7 @@ export class VectorEmitter extends Emitter {
       this.f.shuffle(EVEN_32);
     } else {
       // A swizzle: revectorization has miscompiled shuffles of a single source.
-      this.f.get(this.vectorLocal(e, u, 0)).get(this.constantVector(Uint8Array.from(WIDEN_MASK[part])));
+      this.f.get(this.vectorLocal(e, u, 0)).get(this.constantVector(`widen ${part}`, () => WIDEN_MASK[part]));
       this.f.op("i8x16.swizzle");
     }
   }
@@ -510,21 +515,21 @@ export class VectorEmitter extends Emitter {
     const { f, graph } = this;
     const { size } = rawElements[this.buffers[slot].dtype];
     const linear = graph.linear(index);
-    if (this.uniform(graph.intern(linear.rest))) {
+    if (this.uniform(linear.rest)) {
       const coefficient = linear.coefficients[this.vectorAxis];
       const pointer = this.pointer(slot, index);
       const stride = coefficient.mul(size);
       const fixed = coefficient.isConst && Number(coefficient.value) >= 0 && Number(coefficient.value) < 1024;
-      const steps = [0, 1, 2, 3].map((i) => graph.intern(stride.mul(LANES * u + i)));
+      const step = (i: number): Expr => graph.intern(stride.mul(LANES * u + i));
       return {
         contiguous: coefficient.is(1),
         pointer,
         push: (i: number): void => {
           f.get(pointer);
-          if (fixed || steps[i].is(0)) return;
-          f.get(this.scalarLocal(steps[i])).op("i32.add");
+          if (fixed || LANES * u + i === 0) return;
+          f.get(this.scalarLocal(step(i))).op("i32.add");
         },
-        offset: (i: number): number => (fixed ? Number(steps[i].value) : 0),
+        offset: (i: number): number => (fixed ? Number(step(i).value) : 0),
       };
     }
     const base = this.baseLocal(slot);

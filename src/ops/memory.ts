@@ -1,0 +1,100 @@
+/** Elements of tensors as typed arrays over the heap, for ops that are JavaScript. */
+import type { DType } from "../dtype.ts";
+import { RuntimeError } from "../errors.ts";
+import { bfloat16Bits, float16Bits } from "../random/arrays.ts";
+import { heap } from "../storage/storage.ts";
+import type { Tensor } from "../tensor.ts";
+
+export type ElementArray =
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array
+  | Float32Array
+  | Float64Array;
+
+/**
+ * `count` elements of memory from the tensor's first one, not copied. bool is 0 and 1, half types are bits. Valid until
+ * the next allocation or launch: an allocation may replace the heap's buffer.
+ */
+export function elementsOf(t: Tensor, count: number = t.count): ElementArray {
+  const at = t.storage.address + t.offset * t.dtype.itemsize;
+  const { buffer } = heap.memory;
+  switch (t.dtype.name) {
+    case "bool":
+    case "uint8":
+      return new Uint8Array(buffer, at, count);
+    case "int8":
+      return new Int8Array(buffer, at, count);
+    case "int16":
+      return new Int16Array(buffer, at, count);
+    case "int32":
+      return new Int32Array(buffer, at, count);
+    case "int64":
+      return new BigInt64Array(buffer, at, count);
+    case "float16":
+    case "bfloat16":
+      return new Uint16Array(buffer, at, count);
+    case "float32":
+      return new Float32Array(buffer, at, count);
+    case "float64":
+      return new Float64Array(buffer, at, count);
+  }
+}
+
+/** A function that converts one value to `dtype`, as a cast in C does, and puts it into an array from `elementsOf`. */
+export function elementWriter(
+  array: ElementArray,
+  dtype: DType,
+): (index: number, value: number | bigint | boolean) => void {
+  switch (dtype.name) {
+    case "bool":
+      return (i, v) => {
+        array[i] = v ? 1 : Number.isNaN(v) ? 1 : 0;
+      };
+    case "int64":
+      return (i, v) => {
+        (array as BigInt64Array)[i] = typeof v === "bigint" ? v : BigInt(typeof v === "number" ? Math.trunc(v) : v);
+      };
+    case "float16":
+      return (i, v) => {
+        array[i] = float16Bits(Math.fround(Number(v)));
+      };
+    case "bfloat16":
+      return (i, v) => {
+        array[i] = bfloat16Bits(Math.fround(Number(v)));
+      };
+    default:
+      return (i, v) => {
+        array[i] = Number(v);
+      };
+  }
+}
+
+/** The least and the greatest value of each integer type. */
+const RANGES: Readonly<Record<string, readonly [bigint, bigint]>> = {
+  uint8: [0n, 255n],
+  int8: [-128n, 127n],
+  int16: [-32768n, 32767n],
+  int32: [-(2n ** 31n), 2n ** 31n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+};
+
+/** Whether a C cast of `value` to `dtype` would lose it. A negative number wraps around in uint8. */
+export function overflows(value: number | bigint | boolean, dtype: DType): boolean {
+  const range = RANGES[dtype.name];
+  if (range === undefined || typeof value === "boolean") return false;
+  if (typeof value === "number" && !Number.isFinite(value)) return true;
+  const whole = typeof value === "bigint" ? value : BigInt(Math.trunc(value));
+  const [min, max] = range;
+  return whole > max || (min === 0n ? -whole > max : whole < min);
+}
+
+/** Throws PyTorch's error for a number that does not fit. `suffix` is `_t` where C++ names the type. */
+export function checkOverflow(value: number | bigint | boolean, dtype: DType, suffix = "_t"): void {
+  if (overflows(value, dtype)) {
+    throw new RuntimeError(`value cannot be converted to type ${dtype.name}${suffix} without overflow`);
+  }
+}

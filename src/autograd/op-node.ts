@@ -71,7 +71,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override name(): string {
-    return `${this.op.nodeName}0`;
+    // PyTorch numbers the overloads of an op; those whose number is not 0 have it in their name.
+    const name = this.op.nodeName;
+    return /Backward\d$/.test(name) ? name : `${name}0`;
   }
 
   input(i: number): Tensor {

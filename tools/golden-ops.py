@@ -18,6 +18,7 @@ and a sample
   method  true where args[0].name(..) gives the same; inplace: true where name_ does, or the class of the error
   outok   true where `out=` gives the same; strided: true where the result is the same for strided copies of the inputs
   view    results (numbers) that share the memory of the first input; these have "view_strides"
+  after   [[number, tensor], ..] of the inputs that the call changes (running statistics)
   whole   true where a whole float argument would give another result if it were an int
   ties    true where the choice of indices among equal values is PyTorch's own affair
   error   {"class", "message"} instead of a result
@@ -706,17 +707,26 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
     def fresh(**how):
         return target, decode(enc_args, data, **how), decode({"dict": enc_kwargs}, data, **how)
 
-    try:
-        call = fresh()
-        result = run_call(call, seed)
-    except Exception as error:
-        sample["error"] = error_of(error)
+    # Not every input can have a gradient (running statistics, targets): give up all but the first, then that too.
+    entries = list(walk_entries([enc_args, enc_kwargs]))
+    for kept in (entries, entries[:1], []):
+        for t in entries:
+            if t not in kept:
+                t.pop("grad", None)
+        try:
+            call, failure = fresh(), None
+            result = run_call(call, seed)
+            break
+        except Exception as error:
+            failure = error
+    if failure is not None:
+        sample["error"] = error_of(failure)
         try:
             # A whole float that PyTorch refuses only because it is not an int.
             run_call(fresh(whole_floats_as_ints=True), seed)
             sample["whole"] = True
         except Exception as other:
-            if type(other) is not type(error):
+            if type(other) is not type(failure):
                 sample["whole"] = True
         return sample, blob
     again = run_call(fresh(), seed)
@@ -748,6 +758,11 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
         encoded[i] = entry
     if views:
         sample["view"] = views
+    if not target.endswith("_"):
+        before = tensors_of(list(fresh()[1:]))
+        after = [[i, encode_tensor(t.detach().contiguous(), blob)] for i, (t, b) in enumerate(zip(source_tensors, before)) if not same(t, b)]
+        if after:
+            sample["after"] = after
     if op.name in TIES and source.startswith("extra"):
         sample["ties"] = True
     sample["out"] = encoded[0] if single else encoded
@@ -1034,7 +1049,7 @@ def golden(name, ops):
                     ids.add(sample["id"])
                     recorded.append((sample, own))
             for sample, own in choose(recorded, dtype):
-                relocate([sample["args"], sample["kwargs"], sample.get("out"), sample.get("grads")], own, blob)
+                relocate([sample["args"], sample["kwargs"], sample.get("out"), sample.get("grads"), sample.get("after")], own, blob)
                 samples.append(sample)
         for source, s in errors_of(op):
             try:

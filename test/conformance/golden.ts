@@ -48,6 +48,7 @@ export interface Sample {
   outok?: true;
   strided?: true;
   view?: number[];
+  after?: [number, GoldenTensor][];
   whole?: true;
   ties?: true;
   error?: { class: string; message: string };

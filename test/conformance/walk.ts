@@ -107,9 +107,16 @@ export function walkSample(api: Api, golden: GoldenOp, sample: Sample): { found:
     add(compare(result));
     if (sample.names) add(compareNames(result, sample.names));
     if (!sample.fn.endsWith("_")) {
-      for (const { made: input, golden: recorded } of made.tensors) {
-        if (!unchanged(api, input, recorded, blob)) add([{ check: "value", message: "an input was changed" }]);
-      }
+      made.tensors.forEach(({ made: input, golden: recorded }, i) => {
+        const after = sample.after?.find(([number]) => number === i)?.[1];
+        if (after) {
+          const [rtol, atol] = golden.tolerance[after.t] ?? DEFAULT;
+          const differences = compareTensor(api, input, after, blob, { rtol, atol });
+          add(differences.map((d) => ({ ...d, message: `input ${i} after the call: ${d.message}` })));
+        } else if (!unchanged(api, input, recorded, blob)) {
+          add([{ check: "value", message: `input ${i} was changed` }]);
+        }
+      });
     }
     if (sample.view && sample.fn !== READS_STORAGE) add(checkViews(api, sample, made, result));
   });

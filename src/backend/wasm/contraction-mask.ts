@@ -55,7 +55,7 @@ export const MASK_PARAMETERS = 4;
 
 /**
  * A function (table, depth, k, dest, step, valid, conditions, conditionDepth, masks, period): as emitPackGroup, with zero
- * where a condition fails; nothing is read there that is not memory. Condition c has its tables at
+ * where a condition fails, whatever lies there, be it outside the memory. Condition c has its tables at
  * `conditions + c * conditionStride` (for the group's elements) and `conditionDepth + c * depthStride`; `masks` has
  * room for the vectors of one period.
  */
@@ -73,20 +73,12 @@ export function emitMaskedPackGroup(
   const i32 = () => f.local("i32");
   const sources = Array.from({ length: lanes.count }, i32);
   const terms = Array.from({ length: count }, () => f.local("v128"));
-  const [end, lastLane, clamped, at, maskAt, maskEnd, address, limit, offset] = Array.from({ length: 9 }, i32) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
+  const [end, lastLane, clamped, at, maskAt, maskEnd, address, limit, offset, periodEnd] = Array.from(
+    { length: 10 },
+    i32,
+  ) as [Local, Local, Local, Local, Local, Local, Local, Local, Local, Local];
   const zero = f.local("v128");
   const sum = f.local("v128");
-  const mask = f.local("v128");
   const vector = f.local("v128");
 
   f.get(k)
@@ -124,27 +116,33 @@ export function emitMaskedPackGroup(
     f.get(maskAt).i32(16).op("i32.add").tee(maskAt).get(maskEnd).op("i32.ne").br_if(again);
   });
 
-  const elements = (load: () => void) => {
-    f.get(masks).set(maskAt);
-    f.loop((again) => {
-      f.get(maskAt).memory("v128.load").set(mask);
-      f.get(depth).memory("i32.load").set(offset);
-      load();
-      f.get(dest).get(vector).get(mask).op("v128.and").memory("v128.store");
-      f.get(dest).get(step).op("i32.add").set(dest);
-      f.get(masks).get(maskAt).i32(16).op("i32.add").tee(maskAt);
-      f.get(maskAt).get(maskEnd).op("i32.eq").select().set(maskAt);
-      f.get(depth).i32(4).op("i32.add").tee(depth).get(end).op("i32.ne").br_if(again);
-    });
-  };
-  /** Lanes whose mask is 0 read the masks instead. */
+  // Reading where the mask is 0 is harmless as long as it is memory: `limit` is the last address of a vector.
+  f.memory_size().i32(PAGE_BITS).op("i32.shl").i32(16).op("i32.sub").set(limit);
   const gather = () => {
     for (const [i, source] of sources.entries()) {
-      f.get(source).get(offset).op("i32.add").get(masks).get(mask).lane("i32x4.extract_lane", i).select();
+      f.get(source).get(offset).op("i32.add").tee(address).get(masks);
+      f.get(address).get(limit).op("i32.le_u").select();
       if (i === 0) f.memory(lanes.loadZero);
       else f.get(vector).memoryLane(lanes.loadLane, i);
       f.set(vector);
     }
+  };
+  const elements = (load: () => void) => {
+    f.loop((nextPeriod) => {
+      f.get(masks).set(maskAt);
+      // To the end of the period or of k.
+      f.get(depth).get(maskEnd).get(masks).op("i32.sub").i32(2).op("i32.shr_u").op("i32.add").tee(periodEnd).get(end);
+      f.get(periodEnd).get(end).op("i32.lt_u").select().set(periodEnd);
+      f.loop((again) => {
+        f.get(depth).memory("i32.load").set(offset);
+        load();
+        f.get(dest).get(vector).get(maskAt).memory("v128.load").op("v128.and").memory("v128.store");
+        f.get(dest).get(step).op("i32.add").set(dest);
+        f.get(maskAt).i32(16).op("i32.add").set(maskAt);
+        f.get(depth).i32(4).op("i32.add").tee(depth).get(periodEnd).op("i32.ne").br_if(again);
+      });
+      f.get(depth).get(end).op("i32.ne").br_if(nextPeriod);
+    });
   };
   f.get(depth).get(k).i32(2).op("i32.shl").op("i32.add").set(end);
   f.get(valid).i32(lanes.count).op("i32.ge_s");
@@ -154,21 +152,16 @@ export function emitMaskedPackGroup(
     "i32",
   );
   f.if(
-    () => {
-      // A whole vector may be read where at least one element exists, unless that leaves the memory.
-      f.memory_size().i32(PAGE_BITS).op("i32.shl").i32(16).op("i32.sub").set(limit);
+    () =>
       elements(() => {
         f.get(sources[0] as Local)
           .get(offset)
           .op("i32.add")
-          .get(masks)
-          .get(mask)
-          .op("v128.any_true")
-          .select();
-        f.tee(address).get(limit).op("i32.le_u");
+          .tee(address)
+          .get(limit)
+          .op("i32.le_u");
         f.if(() => f.get(address).memory("v128.load").set(vector), gather);
-      });
-    },
+      }),
     () => elements(gather),
   );
   return f;

@@ -9,11 +9,39 @@ export * from "./dtype.ts";
 export * from "./errors.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/creation.ts";
+export * from "./ops/extrema.ts";
+export {
+  as_tensor,
+  asarray,
+  BFloat16Tensor,
+  BoolTensor,
+  ByteTensor,
+  CharTensor,
+  DoubleTensor,
+  FloatTensor,
+  frombuffer,
+  HalfTensor,
+  IntTensor,
+  LongTensor,
+  ShortTensor,
+  type TensorData,
+  tensor,
+} from "./ops/from-values.ts";
 export * from "./ops/joining.ts";
 export * from "./ops/matmul.ts";
+export * from "./ops/ranges.ts";
 export * from "./ops/reductions.ts";
 export * from "./ops/unary.ts";
 export * from "./ops/views.ts";
+export {
+  default_generator,
+  Generator,
+  get_rng_state,
+  initial_seed,
+  manual_seed,
+  seed,
+  set_rng_state,
+} from "./random/generator.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
 
 import "./ops/methods.ts";

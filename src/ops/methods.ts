@@ -7,6 +7,7 @@ import { Tensor } from "../tensor.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as conversion from "./conversion.ts";
 import * as creation from "./creation-methods.ts";
+import * as extrema from "./extrema.ts";
 import * as gradient from "./gradient-methods.ts";
 import * as matmul from "./matmul.ts";
 import * as reductions from "./reductions.ts";
@@ -16,6 +17,7 @@ import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  extrema,
   arithmetic,
   conversion,
   creation,
@@ -38,6 +40,7 @@ type Ops = typeof arithmetic &
   typeof strided &
   typeof unary &
   typeof values &
+  typeof extrema &
   typeof views;
 
 /** The method of a function; one with overloads declares its own as `method`. */

@@ -50,6 +50,7 @@ export type Stage = ReduceStage | StoreStage;
  * For each index of the outer axes: the stages in order, each over all inner indices. Without inner axes a store is a
  * pointwise map. A stage sees the scalars of the reductions before it: `stageValue(type, i)` where i counts stages from
  * 0; arg-reductions give the flattened inner index (i32) as component 1 and the value as component 0.
+ * Consecutive stores over the same indices are one step: all their values are computed before any is written.
  * A launch covers the flattened outer indices in [begin, end). A store may overwrite a buffer that the same kernel
  * loads only at the very same element (in-place maps).
  */

@@ -1,13 +1,15 @@
-/** Arithmetic of two operands. */
-
-import type { DType } from "../dtype.ts";
+/** Sums, products, quotients, remainders and powers of two operands. */
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Expr } from "../ir/expr.ts";
-import { Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import { type Binary, binary } from "./define/binary.ts";
-import { type Operand, resultType } from "./define/promote.ts";
+import { type PointwiseAttrs, PointwiseOp } from "./define/pointwise.ts";
+import type { Operand } from "./define/promote.ts";
+import { bind } from "./define/schema.ts";
 import type { OutOption } from "./define/unary.ts";
+import { floorDivide, modulus, truncatedQuotient } from "./kernels/division.ts";
+import { refuseZeroDivisor } from "./kernels/guards.ts";
 
 /** Options of `add` and `sub`. */
 export interface AlphaOption extends OutOption {
@@ -15,48 +17,56 @@ export interface AlphaOption extends OutOption {
   readonly alpha?: number | bigint;
 }
 
-function validateAlpha(self: Operand, other: Operand, { alpha }: Readonly<Record<string, number | bigint>>): void {
-  if (typeof alpha === "number" && !Number.isInteger(alpha)) {
-    if (!resultType([self, other]).is_floating_point) {
-      throw new RuntimeError("For integral input tensors, argument alpha must not be a floating point number.");
-    }
+function guardAlpha(_: readonly Tensor[], { scalars }: PointwiseAttrs, common: dt.DType): void {
+  const { alpha } = scalars;
+  if (typeof alpha === "number" && !Number.isInteger(alpha) && !common.is_floating_point) {
+    throw new RuntimeError("For integral input tensors, argument alpha must not be a floating point number.");
   }
 }
-
-const isOne = (x: Expr): boolean => x.is(1);
 
 /** Sum: `self + alpha * other`. */
 export const add: Binary<AlphaOption> = binary<AlphaOption>("add", {
   scalars: { alpha: 1 },
-  validate: validateAlpha,
-  kernel: (a, b, { alpha }, { type }) =>
-    type === "bool" ? a.or(b.and(alpha)) : a.add(isOne(alpha) ? b : b.mul(alpha)),
+  guard: guardAlpha,
+  kernel: (a, b, { alpha }, { type }) => (type === "bool" ? a.or(b.and(alpha)) : a.add(times(b, alpha))),
   gradients: [(g) => g, (g, c) => scaled(g, c.scalars.alpha)],
 });
 
-/** Difference: `self - alpha * other`. */
-export const sub: Binary<AlphaOption> = binary<AlphaOption>("sub", {
-  scalars: { alpha: 1 },
-  validate: (self, other, scalars) => {
-    for (const x of [self, other]) {
-      if (typeof x === "boolean" || (x instanceof Tensor && x.dtype === dt.bool)) refuseBool(self, other);
-    }
-    validateAlpha(self, other, scalars);
-  },
-  kernel: (a, b, { alpha }) => a.sub(isOne(alpha) ? b : b.mul(alpha)),
-  gradients: [(g) => g, (g, c) => scaled(g, c.scalars.alpha).neg()],
-});
-
-function refuseBool(self: Operand, other: Operand): void {
-  const bool = (x: Operand): boolean => typeof x === "boolean" || (x instanceof Tensor && x.dtype === dt.bool);
-  if (bool(self) && bool(other)) {
+function guardSub(inputs: readonly Tensor[], attrs: PointwiseAttrs, common: dt.DType): void {
+  let bools = 0;
+  for (const x of inputs) if (x.dtype === dt.bool) bools++;
+  for (const n of attrs.numbers) if (typeof n === "boolean") bools++;
+  if (bools === 2) {
     throw new RuntimeError(
       "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.",
     );
   }
-  throw new RuntimeError(
-    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
-  );
+  if (bools === 1) {
+    throw new RuntimeError(
+      "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+    );
+  }
+  guardAlpha(inputs, attrs, common);
+}
+
+/** Difference: `self - alpha * other`. */
+export const sub: Binary<AlphaOption> = binary<AlphaOption>("sub", {
+  scalars: { alpha: 1 },
+  guard: guardSub,
+  kernel: (a, b, { alpha }) => a.sub(times(b, alpha)),
+  gradients: [(g) => g, (g, c) => scaled(g, c.scalars.alpha).neg()],
+});
+
+/** The reverse difference: `other - alpha * self`. */
+export const rsub: Binary<AlphaOption> = binary<AlphaOption>("rsub", {
+  scalars: { alpha: 1 },
+  guard: guardSub,
+  kernel: (a, b, { alpha }) => b.sub(times(a, alpha)),
+  gradients: [(g, c) => scaled(g, c.scalars.alpha).neg(), (g) => g],
+});
+
+function times(x: Expr, alpha: Expr): Expr {
+  return alpha.is(1) ? x : x.mul(alpha);
 }
 
 function scaled(g: Tensor, alpha: number | bigint): Tensor {
@@ -70,8 +80,105 @@ export const mul: Binary = binary("mul", {
   saves: [[1], [0]],
 });
 
+export const subtract: Binary<AlphaOption> = sub;
 /** The other name of `mul`. */
 export const multiply: Binary = mul;
-export const subtract: Binary<AlphaOption> = sub;
 
-export type { DType };
+const trueDivide = binary("div", {
+  promote: "int_to_float",
+  kernel: (a, b) => a.div(b),
+  gradients: [
+    (g, c) => g.div(c.operand(1)),
+    (g, c) => g.neg().mul(divide(divide(c.operand(0), c.operand(1)), c.operand(1))),
+  ],
+  saves: [[1], [0, 1]],
+});
+
+/** A quotient rounded to a whole number, in the common type of the operands. Its gradient is 0. */
+const roundedDivide = new PointwiseOp({
+  name: "div",
+  operands: 2,
+  kernel: ([a, b], _, { variant, type }) => {
+    if (variant === "floor") return floorDivide(a.cast(integerIfBool(type)), b.cast(integerIfBool(type)));
+    return truncatedQuotient(a.cast(integerIfBool(type)), b.cast(integerIfBool(type)));
+  },
+  gradients: [(g) => zerosOf(g), (g) => zerosOf(g)],
+  guard: refuseZeroDivisor,
+});
+
+function integerIfBool<T extends string>(type: T): Exclude<T, "bool"> | "i32" {
+  return type === "bool" ? "i32" : (type as Exclude<T, "bool">);
+}
+
+function zerosOf(g: Tensor): Tensor {
+  return g.new_zeros(g.sizes);
+}
+
+/** Options of `div`. */
+export interface DivOptions extends OutOption {
+  /** null: the true quotient. "trunc": rounded towards zero. "floor": rounded down, as Python's `//`. */
+  readonly rounding_mode?: "trunc" | "floor" | null;
+}
+
+interface Div {
+  (self: Operand, other: Operand, options?: DivOptions): Tensor;
+  readonly inplace: (self: Tensor, other: Operand, options?: Omit<DivOptions, "out">) => Tensor;
+}
+
+function checkRounding(mode: string): void {
+  if (mode !== "trunc" && mode !== "floor") {
+    throw new RuntimeError(`div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '${mode}'`);
+  }
+}
+
+function divCall(self: Operand, other: Operand, options?: DivOptions): Tensor {
+  if (options === undefined) return trueDivide(self, other);
+  const [a, b, mode, out] = bind("div(Operand input, Operand other, *, str? rounding_mode=None, Tensor? out=None)", [
+    self,
+    other,
+    options,
+  ]) as [Operand, Operand, string | null, Tensor | null];
+  if (mode === null) return out === null ? trueDivide(a, b) : trueDivide(a, b, { out });
+  checkRounding(mode);
+  return roundedDivide.call([a, b], { variant: mode, out });
+}
+
+function divInplace(self: Tensor, other: Operand, options?: Omit<DivOptions, "out">): Tensor {
+  if (options === undefined) return trueDivide.inplace(self, other);
+  const [a, b, mode] = bind("div_(Tensor self, Operand other, *, str? rounding_mode=None)", [self, other, options]) as [
+    Tensor,
+    Operand,
+    string | null,
+  ];
+  if (mode === null) return trueDivide.inplace(a, b);
+  checkRounding(mode);
+  return roundedDivide.callInplace([a, b], { variant: mode });
+}
+
+/** Quotient. Integers give floats unless `rounding_mode` is "trunc" or "floor". */
+export const div: Div = Object.assign(divCall, { inplace: divInplace });
+export const divide: Div = div;
+/** The quotient as a float. */
+export const true_divide: Binary = trueDivide;
+
+/** Quotient rounded down, as Python's `//`. */
+export const floor_divide: Binary = binary("floor_divide", {
+  kernel: (a, b, _, { type }) => floorDivide(a.cast(integerIfBool(type)), b.cast(integerIfBool(type))),
+  guard: refuseZeroDivisor,
+});
+
+/** Remainder with the sign of the divisor, as Python's `%`. */
+export const remainder: Binary = binary("remainder", {
+  kernel: (a, b) => modulus(a, b),
+  gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "floor" }))],
+  saves: [[], [0, 1]],
+  guard: refuseZeroDivisor,
+});
+
+/** Remainder with the sign of the dividend, as C's `fmod`. */
+export const fmod: Binary = binary("fmod", {
+  kernel: (a, b) => a.rem(b),
+  gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "trunc" }))],
+  saves: [[], [0, 1]],
+  guard: refuseZeroDivisor,
+});

@@ -42,13 +42,19 @@ export class KernelCache<K> {
   private kernels = new Map<K, CompiledKernel>();
   private generation = 0;
   get(key: K, make: () => Kernel): CompiledKernel {
+    return this.find(key) ?? this.add(key, make());
+  }
+  find(key: K): CompiledKernel | undefined {
     if (this.generation !== generation) {
       this.kernels.clear();
       this.generation = generation;
     }
-    let kernel = this.kernels.get(key);
-    if (kernel === undefined) this.kernels.set(key, (kernel = backend.compile(make())));
-    return kernel;
+    return this.kernels.get(key);
+  }
+  add(key: K, kernel: Kernel): CompiledKernel {
+    const compiled = backend.compile(kernel);
+    this.kernels.set(key, compiled);
+    return compiled;
   }
 }
 
@@ -83,20 +89,31 @@ function writeParam(slot: number, type: ComputeType, value: number | bigint): vo
   else heap.i32[SLOT32 + 2 * slot] = value ? 1 : 0;
 }
 
-/** The shortest launch: a map of `count` elements over contiguous buffers whose only parameter is unused. */
-export function launchFlat(compiled: CompiledKernel, a: Tensor, b: Tensor | null, out: Tensor, count: number): void {
+/**
+ * The shortest launch: a map of `count` elements over contiguous buffers, whose parameters are the count and then
+ * `scalars`.
+ */
+export function launchFlat(
+  compiled: CompiledKernel,
+  inputs: readonly Tensor[],
+  out: Tensor,
+  count: number,
+  scalars: readonly (number | bigint)[] | null,
+): void {
   heap.epoch++;
-  const pa = a.storage.address + a.offset * a.dtype.itemsize;
-  const pb = b === null ? 0 : b.storage.address + b.offset * b.dtype.itemsize;
-  const po = out.storage.address + out.offset * out.dtype.itemsize;
-  const i32 = heap.i32;
-  i32[SLOT32] = pa;
-  let slot = SLOT32 + 2;
-  if (b !== null) {
-    i32[slot] = pb;
-    slot += 2;
+  let slot = 0;
+  for (let i = 0; i < inputs.length; i++) {
+    const t = inputs[i];
+    const address = t.storage.address + t.offset * t.dtype.itemsize;
+    heap.i32[SLOT32 + 2 * slot++] = address;
   }
-  i32[slot] = po;
-  i32[slot + 2] = count;
+  const address = out.storage.address + out.offset * out.dtype.itemsize;
+  const i32 = heap.i32;
+  i32[SLOT32 + 2 * slot++] = address;
+  i32[SLOT32 + 2 * slot++] = count;
+  if (scalars !== null) {
+    const types = compiled.kernel.params;
+    for (let i = 0; i < scalars.length; i++) writeParam(slot++, types[i + 1], scalars[i]);
+  }
   compiled.run(BLOCK, 0, count);
 }

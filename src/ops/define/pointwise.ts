@@ -6,68 +6,85 @@ import { dispatch, dispatchInplace, type GradientContext, type Primitive } from 
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
-import { Axis, type ComputeType, computeType, type Expr, load, param } from "../../ir/expr.ts";
-import { broadcastShapes, broadcastStrides, contiguousStrides, describe, sameShape, shapeText } from "../../shape.ts";
+import { Axis, type ComputeType, computeType, constant, type Expr, load, param } from "../../ir/expr.ts";
+import type { RowKernel } from "../../ir/kernel.ts";
+import { broadcastShapes, broadcastStrides, describe, type Shape, sameShape, shapeText } from "../../shape.ts";
+import { Storage } from "../../storage/storage.ts";
 import { Tensor } from "../../tensor.ts";
 import { KernelCache, launchFlat } from "../launch.ts";
-import { allocate, runRow } from "../row.ts";
+import { runRow } from "../row.ts";
+import { allocateLike, disjoint } from "./layout.ts";
 import { isScalar, legacyName, type Operand, resultType, type Scalar } from "./promote.ts";
 
 /**
  * How the result's dtype follows from the operands' common type:
  * "common": that type. "int_to_float": the default float type for integers and bool. "bool": bool, computed in the
- * common type. "float_bool": bool, with integers computed as they are.
+ * common type.
  */
 export type PromoteRule = "common" | "int_to_float" | "bool";
+
+/** Named numbers of an op, such as `alpha`. */
+export type Scalars = Readonly<Record<string, number | bigint>>;
 
 /** Attributes of a pointwise call: the operands that are numbers, and named parameters. */
 export interface PointwiseAttrs {
   /** For each operand: its number, or null where it is the next tensor. */
   readonly numbers: readonly (Scalar | null)[];
-  /** Named scalars such as `alpha`. */
-  readonly scalars: Readonly<Record<string, number | bigint>>;
-  /** What else the kernel depends on; part of its cache key. */
+  /** Named scalars such as `alpha`; the op's own object where all have their default. */
+  readonly scalars: Scalars;
+  /** What else the kernel depends on. */
   readonly variant: string;
   /** Overrides the common type (for `dtype` arguments and for kernels that compute elsewhere). */
   readonly compute: DType | null;
 }
 
-/** The operands of a recorded call, tensors and numbers. */
+/** The gradient of one operand from that of the result. */
 export type GradientFormula = (g: Tensor, context: PointwiseContext) => Tensor | null;
 
 /** What a pointwise gradient formula sees. Operand numbers count numbers and tensors alike. */
 export interface PointwiseContext {
   operand(i: number): Operand;
+  /** Operand `i`, which is a tensor. */
+  tensor(i: number): Tensor;
   readonly result: Tensor;
-  readonly scalars: Readonly<Record<string, number | bigint>>;
+  readonly scalars: Scalars;
   readonly variant: string;
-  shape(i: number): readonly number[];
+  shape(i: number): Shape;
+}
+
+export interface KernelInfo {
+  /** The common type of the operands, and what it is computed in. */
+  readonly dtype: DType;
+  readonly type: ComputeType;
+  readonly variant: string;
 }
 
 export interface PointwiseSpec {
   readonly name: string;
-  /** How many operands; at most 5. */
+  /** How many operands. */
   readonly operands: number;
   readonly promote?: PromoteRule;
-  /** Names of scalars, which the kernel gets as expressions of the compute type. */
-  readonly scalars?: readonly string[];
-  /** Element expression. `x` has the compute type of the common dtype. */
-  readonly kernel: (
-    operands: readonly Expr[],
-    scalars: Readonly<Record<string, Expr>>,
-    info: { readonly dtype: DType; readonly variant: string; readonly type: ComputeType },
-  ) => Expr;
+  /** Operands that take no part in promotion; the kernel gets them in the compute type of their own dtype. */
+  readonly raw?: readonly number[];
+  /** Named scalars with their defaults. The kernel gets them as expressions of the compute type. */
+  readonly scalars?: Scalars;
+  /** Element expression. Operands have the compute type of the common dtype. */
+  readonly kernel: (operands: readonly Expr[], scalars: Readonly<Record<string, Expr>>, info: KernelInfo) => Expr;
   /** Gradient of each operand; null where it has none. Absent: the op is not differentiable. */
   readonly gradients?: readonly (GradientFormula | null)[];
   /** For the gradient of each operand: which operands it uses, and "result" for the result. */
   readonly saves?: readonly (readonly (number | "result")[])[];
   /** Throws for dtypes that PyTorch refuses. */
   readonly check?: (common: DType, name: string) => void;
+  /** Throws for calls that PyTorch refuses for another reason, such as a divisor of 0, before anything is written. */
+  readonly guard?: (inputs: readonly Tensor[], attrs: PointwiseAttrs, common: DType) => void;
   /** PyTorch's node name if it is not the capitalized op name with `Backward`. */
   readonly nodeName?: string;
 }
 
-const NO_SCALARS: Readonly<Record<string, number>> = Object.freeze({});
+export { allocateLike };
+
+const NO_SCALARS: Scalars = Object.freeze({});
 
 /** `masked_fill` → `MaskedFillBackward`. */
 export function nodeNameOf(name: string): string {
@@ -76,98 +93,95 @@ export function nodeNameOf(name: string): string {
 }
 
 /** A declared pointwise op, ready to be called by the functions that users see. */
-export class PointwiseOp implements Primitive<PointwiseAttrs> {
-  readonly name: string;
-  readonly nodeName: string;
+export class PointwiseOp {
   readonly spec: PointwiseSpec;
-  readonly differentiable: boolean;
-  readonly masks: readonly number[] = [];
-  readonly view = "none";
-  private readonly flat = new KernelCache<number>();
-  private readonly plain: PointwiseAttrs[] = [];
+  /** The scalars' defaults: the very object that attributes hold when no other were given. */
+  readonly defaults: Scalars;
+  private readonly plainAttrs: PointwiseAttrs;
+  private readonly plain: PointwiseForm;
+  /** The second of two operands is a number. */
+  private readonly rightNumber: PointwiseForm;
+  private readonly forms = new Map<string, PointwiseForm>();
 
   constructor(spec: PointwiseSpec) {
-    this.name = spec.name;
     this.spec = spec;
-    this.nodeName = spec.nodeName ?? nodeNameOf(spec.name);
-    this.differentiable = spec.gradients !== undefined;
-    // Without numbers among the operands, input numbers are operand numbers.
-    this.masks = this.masksFor(new Array(spec.operands).fill(null));
+    this.defaults = Object.freeze(spec.scalars ?? NO_SCALARS);
     const none: null[] = new Array(spec.operands).fill(null);
-    this.plain.push({ numbers: none, scalars: NO_SCALARS, variant: "", compute: null });
+    this.plainAttrs = { numbers: none, scalars: this.defaults, variant: "", compute: null };
+    this.plain = this.form(none, "");
+    this.rightNumber = this.form([null, 0], "");
   }
 
-  private masksFor(numbers: readonly (Scalar | null)[]): number[] {
-    const inputOf: number[] = [];
-    let next = 0;
-    for (const n of numbers) inputOf.push(n === null ? next++ : -1);
-    const masks: number[] = [];
-    numbers.forEach((n, i) => {
-      if (n !== null) return;
-      let mask = 0;
-      for (const save of this.spec.saves?.[i] ?? []) {
-        if (save === "result") mask |= 1 << 20;
-        else if (inputOf[save] >= 0) mask |= 1 << inputOf[save];
-      }
-      masks.push(mask);
-    });
-    return masks;
-  }
-
-  private readonly variants = new Map<string, Primitive<PointwiseAttrs>>();
-
-  /** The op as dispatch sees it when some operands are numbers: the same, with other masks. */
-  private primitiveFor(numbers: readonly (Scalar | null)[]): Primitive<PointwiseAttrs> {
-    let key = "";
-    let any = false;
-    for (const n of numbers) {
-      key += n === null ? "t" : "n";
-      if (n !== null) any = true;
-    }
-    if (!any) return this;
-    let found = this.variants.get(key);
+  /** The op as dispatch sees it for one pattern of tensors and numbers, and one variant. */
+  private form(numbers: readonly (Scalar | null)[], variant: string): PointwiseForm {
+    let key = variant;
+    for (const n of numbers) key += n === null ? "|t" : "|n";
+    let found = this.forms.get(key);
     if (found === undefined) {
-      found = Object.assign(Object.create(this), { masks: this.masksFor(numbers) }) as Primitive<PointwiseAttrs>;
-      this.variants.set(key, found);
+      found = new PointwiseForm(
+        this,
+        numbers.map((n) => n !== null),
+        key,
+      );
+      this.forms.set(key, found);
     }
     return found;
+  }
+
+  /** One tensor without options. */
+  call1(a: Tensor): Tensor {
+    return dispatch(this.plain, [a], this.plainAttrs);
+  }
+
+  /** Two tensors without options: the path whose overhead matters most. */
+  call2(a: Tensor, b: Tensor): Tensor {
+    return dispatch(this.plain, [a, b], this.plainAttrs);
+  }
+
+  /** A tensor and a number without options. */
+  callNumber(a: Tensor, b: Scalar): Tensor {
+    return dispatch(this.rightNumber, [a], this.numberAttrs(b));
+  }
+
+  private numberAttrs(b: Scalar): PointwiseAttrs {
+    return { numbers: [null, b], scalars: this.defaults, variant: "", compute: null };
   }
 
   /** Calls the op on tensors and numbers. */
   call(operands: readonly Operand[], options: CallOptions = {}): Tensor {
     const { inputs, attrs } = this.split(operands, options);
-    const op = this.primitiveFor(attrs.numbers);
-    if (options.out) return this.into(options.out, dispatch(op, inputs, attrs));
-    return dispatch(op, inputs, attrs);
+    const result = dispatch(this.form(attrs.numbers, attrs.variant), inputs, attrs);
+    return options.out ? options.out.copyResult_(result) : result;
   }
 
-  /** Two tensors without options: the path whose overhead matters most. */
-  call2(a: Tensor, b: Tensor): Tensor {
-    return dispatch(this, [a, b], this.plain[0]);
+  callInplace1(a: Tensor): Tensor {
+    return this.overwrite(this.plain, [a], this.plainAttrs);
   }
-
-  call1(a: Tensor): Tensor {
-    return dispatch(this, [a], this.plain[0]);
+  callInplace2(a: Tensor, b: Tensor): Tensor {
+    return this.overwrite(this.plain, [a, b], this.plainAttrs);
+  }
+  callInplaceNumber(a: Tensor, b: Scalar): Tensor {
+    return this.overwrite(this.rightNumber, [a], this.numberAttrs(b));
   }
 
   /** Calls the op with its result written over the first operand. */
   callInplace(operands: readonly Operand[], options: CallOptions = {}): Tensor {
     const { inputs, attrs } = this.split(operands, options);
-    const self = inputs[0];
-    const shape = this.broadcast(inputs);
-    if (!sameShape(shape, self.sizes)) {
-      throw new RuntimeError(
-        `output with shape ${shapeText(self.sizes)} doesn't match the broadcast shape ${shapeText(shape)}`,
-      );
-    }
-    const result = this.dtypes(inputs, attrs).result;
-    requireCast(result, self.dtype);
-    return dispatchInplace(this.primitiveFor(attrs.numbers), inputs, attrs);
+    return this.overwrite(this.form(attrs.numbers, attrs.variant), inputs, attrs);
   }
 
-  private into(out: Tensor, result: Tensor): Tensor {
-    requireCast(result.dtype, out.dtype);
-    return out.copyResult_(result);
+  private overwrite(form: PointwiseForm, inputs: readonly Tensor[], attrs: PointwiseAttrs): Tensor {
+    const self = inputs[0];
+    if (inputs.length > 1) {
+      const shape = broadcastAll(inputs);
+      if (!sameShape(shape, self.sizes)) {
+        throw new RuntimeError(
+          `output with shape ${shapeText(self.sizes)} doesn't match the broadcast shape ${shapeText(shape)}`,
+        );
+      }
+    }
+    requireCast(form.resultType(form.commonType(inputs, attrs)), self.dtype);
+    return dispatchInplace(form, inputs, attrs);
   }
 
   private split(operands: readonly Operand[], options: CallOptions): { inputs: Tensor[]; attrs: PointwiseAttrs } {
@@ -180,173 +194,277 @@ export class PointwiseOp implements Primitive<PointwiseAttrs> {
         numbers.push(null);
       } else if (isScalar(x)) numbers.push(x);
       else {
-        throw new TypeError(`${this.name}(): argument ${i + 1} must be Tensor or Number, not ${describe(x)}`);
+        throw new TypeError(`${this.spec.name}(): argument ${i + 1} must be Tensor or Number, not ${describe(x)}`);
       }
     }
-    return {
-      inputs,
-      attrs: {
-        numbers,
-        scalars: options.scalars ?? NO_SCALARS,
-        variant: options.variant ?? "",
-        compute: options.compute ?? null,
-      },
-    };
+    const scalars = options.scalars === undefined ? this.defaults : this.scalarsOf(options.scalars);
+    return { inputs, attrs: { numbers, scalars, variant: options.variant ?? "", compute: options.compute ?? null } };
   }
 
-  private broadcast(inputs: readonly Tensor[]): readonly number[] {
-    let shape = inputs[0].sizes;
-    for (let i = 1; i < inputs.length; i++) shape = broadcastShapes(shape, inputs[i].sizes);
-    return shape;
+  private scalarsOf(given: Scalars): Scalars {
+    for (const name in this.defaults) if (given[name] !== this.defaults[name]) return given;
+    return this.defaults;
   }
+}
 
-  /** The type computed in, and the type of the result. */
-  private dtypes(inputs: readonly Tensor[], attrs: PointwiseAttrs): { compute: DType; result: DType } {
-    let common: DType;
-    if (attrs.compute !== null) common = attrs.compute;
-    else if (inputs.length === attrs.numbers.length && allSameDType(inputs)) common = inputs[0].dtype;
-    else common = resultType([...inputs, ...attrs.numbers.filter((n) => n !== null)]);
-    const rule = this.spec.promote ?? "common";
-    if (rule === "int_to_float" && !common.is_floating_point) common = dt.get_default_dtype();
-    this.spec.check?.(common, this.name);
-    return { compute: common, result: rule === "bool" ? dt.bool : common };
-  }
+export interface CallOptions {
+  readonly scalars?: Scalars;
+  readonly variant?: string;
+  readonly compute?: DType | null;
+  readonly out?: Tensor | null;
+}
 
-  readonly compute = (inputs: readonly Tensor[], attrs: PointwiseAttrs, out: Tensor | null): Tensor => {
-    if (attrs === this.plain[0] && inputs.length <= 2) {
-      const fast = this.computeFlat(inputs[0], inputs.length === 2 ? inputs[1] : null, out);
-      if (fast !== null) return fast;
-    }
-    const { compute, result } = this.dtypes(inputs, attrs);
-    const shape = this.broadcast(inputs);
-    const target = out ?? allocateLike(result, shape, inputs);
-    const operands = inputs.map((t) => ({
-      tensor: out !== null && t !== out && t.storage === out.storage ? disjoint(t, out) : t,
-      outer: [] as number[],
-      inner: [],
-    }));
-    for (const o of operands) o.outer = broadcastStrides(o.tensor.sizes, o.tensor.strides, shape);
-    operands.push({ tensor: target, outer: target.strides as number[], inner: [] });
-    const type = computeType(compute.name);
-    const names = this.spec.scalars ?? [];
-    const numbers = attrs.numbers.filter((n) => n !== null).map((n) => asNumber(n as Scalar));
-    const scalars = [...numbers, ...names.map((name) => attrs.scalars[name])];
-    runRow({
-      name: this.name,
-      key: `${this.name}:${attrs.variant}:${compute.id}:${attrs.numbers.map((n) => (n === null ? "t" : "n")).join("")}`,
-      outer: shape,
-      inner: [],
-      operands,
-      outputs: 1,
-      scalars,
-      scalarTypes: scalars.map(() => (type === "bool" ? "i32" : type)),
-      build: (values, row, params) => row.store(inputs.length, this.element(values, params, attrs, compute, type)),
+/** A pointwise op for one pattern of tensors and numbers among its operands, and one variant of its kernel. */
+class PointwiseForm implements Primitive<PointwiseAttrs> {
+  readonly name: string;
+  readonly nodeName: string;
+  readonly differentiable: boolean;
+  readonly masks: readonly number[];
+  readonly view = "none";
+  private readonly spec: PointwiseSpec;
+  private readonly defaults: Scalars;
+  /** For each operand which input it is; -1 for numbers. */
+  readonly inputOf: readonly number[];
+  private readonly numberCount: number;
+  private readonly key: string;
+  private readonly flat = new KernelCache<number>();
+
+  constructor(op: PointwiseOp, isNumber: readonly boolean[], key: string) {
+    const { spec } = op;
+    this.spec = spec;
+    this.defaults = op.defaults;
+    this.name = spec.name;
+    this.nodeName = spec.nodeName ?? nodeNameOf(spec.name);
+    this.differentiable = spec.gradients !== undefined;
+    this.key = `${spec.name}:${key}`;
+    let next = 0;
+    this.inputOf = isNumber.map((n) => (n ? -1 : next++));
+    this.numberCount = isNumber.length - next;
+    const masks: number[] = [];
+    isNumber.forEach((n, i) => {
+      if (n) return;
+      let mask = 0;
+      for (const save of spec.saves?.[i] ?? []) {
+        if (save === "result") mask |= 1 << 20;
+        else if (this.inputOf[save] >= 0) mask |= 1 << this.inputOf[save];
+      }
+      masks.push(mask);
     });
-    return target;
-  };
+    this.masks = masks;
+  }
 
-  /** The element expression, from loaded values and scalar parameters. */
-  private element(
-    values: readonly Expr[],
-    params: readonly Expr[],
+  /** The type computed in. */
+  commonType(inputs: readonly Tensor[], attrs: PointwiseAttrs): DType {
+    let common: DType;
+    const first = inputs[0].dtype;
+    if (attrs.compute !== null) common = attrs.compute;
+    else if (this.spec.raw !== undefined) common = resultType(this.promoted(inputs, attrs));
+    else if (this.numberCount === 0 && allSameDType(inputs)) common = first;
+    else if (this.numberCount === 1 && inputs.length === 1 && fits(attrs.numbers, first)) common = first;
+    else common = resultType(this.promoted(inputs, attrs));
+    if (this.spec.promote === "int_to_float" && common.category !== dt.FLOATING) common = dt.get_default_dtype();
+    return common;
+  }
+
+  private promoted(inputs: readonly Tensor[], attrs: PointwiseAttrs): Operand[] {
+    const list: Operand[] = [];
+    this.inputOf.forEach((input, i) => {
+      if (!this.spec.raw?.includes(i)) list.push(input < 0 ? (attrs.numbers[i] as Scalar) : inputs[input]);
+    });
+    return list;
+  }
+
+  resultType(common: DType): DType {
+    return this.spec.promote === "bool" ? dt.bool : common;
+  }
+
+  compute(inputs: readonly Tensor[], attrs: PointwiseAttrs, out: Tensor | null): Tensor {
+    const { spec } = this;
+    const common = this.commonType(inputs, attrs);
+    if (spec.check !== undefined) spec.check(common, spec.name);
+    if (spec.guard !== undefined) spec.guard(inputs, attrs, common);
+    return this.computeFlat(inputs, attrs, common, out) ?? this.computeRow(inputs, attrs, common, out);
+  }
+
+  /** Contiguous operands of one shape: no planning. Null where that is not so. */
+  private computeFlat(
+    inputs: readonly Tensor[],
     attrs: PointwiseAttrs,
-    compute: DType,
-    type: ComputeType,
-  ): Expr {
-    let nextValue = 0;
-    let nextParam = 0;
-    const operands = attrs.numbers.map((n) =>
-      n === null ? values[nextValue++].cast(type) : params[nextParam++].cast(type),
-    );
-    const scalars: Record<string, Expr> = {};
-    for (const name of this.spec.scalars ?? []) scalars[name] = params[nextParam++].cast(type);
-    return this.spec
-      .kernel(operands, scalars, { dtype: compute, variant: attrs.variant, type })
-      .cast(this.spec.promote === "bool" ? "bool" : type);
-  }
-
-  /** Contiguous operands of one shape and dtype: no planning. Null where that is not so. */
-  private computeFlat(a: Tensor, b: Tensor | null, out: Tensor | null): Tensor | null {
-    if (!a.contiguousLayout) return null;
-    if (b !== null && (!b.contiguousLayout || b.dtype !== a.dtype || !sameShape(a.sizes, b.sizes))) return null;
-    const rule = this.spec.promote ?? "common";
-    let compute = a.dtype;
-    if (rule === "int_to_float" && !compute.is_floating_point) compute = dt.get_default_dtype();
-    this.spec.check?.(compute, this.name);
-    const result = rule === "bool" ? dt.bool : compute;
-    if (
-      out !== null &&
-      (!out.contiguousLayout ||
-        (out !== a && out.storage === a.storage) ||
-        (b !== null && b !== a && b !== out && out.storage === b.storage))
-    )
-      return null;
-    const target = out ?? allocate(result, a.sizes, a.strides);
-    if (a.count === 0) return target;
-    const key = (a.dtype.id * 16 + target.dtype.id) * 16 + (rule === "int_to_float" ? compute.id : 0);
-    const kernel = this.flat.get(key, () => this.flatKernel(a, b, target, compute));
-    launchFlat(kernel, a, b, target, a.count);
+    common: DType,
+    out: Tensor | null,
+  ): Tensor | null {
+    const n = inputs.length;
+    if (n > 4) return null;
+    const first = inputs[0];
+    if (!first.contiguousLayout) return null;
+    let key = first.dtype.id;
+    for (let i = 1; i < n; i++) {
+      const t = inputs[i];
+      if (!t.contiguousLayout || !sameShape(first.sizes, t.sizes)) return null;
+      key = key * 16 + t.dtype.id;
+    }
+    let target: Tensor;
+    if (out === null) {
+      const result = this.resultType(common);
+      const storage = new Storage(first.count * result.itemsize);
+      target = new Tensor(storage, result, first.sizes, first.strides, 0, true);
+    } else {
+      target = out;
+      if (!out.contiguousLayout || !sameShape(first.sizes, out.sizes)) return null;
+      for (let i = 0; i < n; i++) if (disjoint(inputs[i], out) !== inputs[i]) return null;
+    }
+    if (first.count === 0) return target;
+    const fixed = attrs.scalars === this.defaults;
+    key = ((key * 16 + target.dtype.id) * 16 + common.id) * 2 + (fixed ? 0 : 1);
+    const kernel = this.flat.find(key) ?? this.flat.add(key, this.flatKernel(inputs, target, common, attrs, fixed));
+    const scalars = this.numberCount === 0 && fixed ? null : this.scalarValues(attrs, fixed);
+    launchFlat(kernel, inputs, target, first.count, scalars);
     return target;
   }
 
-  private flatKernel(a: Tensor, b: Tensor | null, target: Tensor, compute: DType) {
-    const type = computeType(compute.name);
-    const n = param("i32", 0);
-    const axis = new Axis("i", n);
-    const inputs = b === null ? [a] : [a, b];
+  /** The values of the parameters: operands that are numbers, then named scalars unless they are compiled in. */
+  private scalarValues(attrs: PointwiseAttrs, fixed: boolean): (number | bigint)[] {
+    const values: (number | bigint)[] = [];
+    for (const n of attrs.numbers) if (n !== null) values.push(typeof n === "boolean" ? Number(n) : n);
+    if (!fixed) for (const name in this.defaults) values.push(attrs.scalars[name]);
+    return values;
+  }
+
+  private flatKernel(
+    inputs: readonly Tensor[],
+    target: Tensor,
+    common: DType,
+    attrs: PointwiseAttrs,
+    fixed: boolean,
+  ): RowKernel {
+    const type = computeType(common.name);
+    const axis = new Axis("i", param("i32", 0));
     const values = inputs.map((t, k) => load(computeType(t.dtype.name), k, axis.index));
+    const types = this.scalarTypes(type, fixed);
+    const params = types.map((t, k) => param(t, 1 + k));
     return {
-      form: "row" as const,
+      form: "row",
       name: this.name,
       buffers: [...inputs, target].map((t, k) => ({
         dtype: t.dtype.name,
-        access: k < inputs.length ? ("read" as const) : ("write" as const),
+        access: k < inputs.length ? "read" : "write",
       })),
-      params: ["i32" as const],
+      params: ["i32", ...types],
       outer: [axis],
       inner: [],
       stages: [
         {
-          kind: "store" as const,
-          over: "outer" as const,
+          kind: "store",
+          over: "outer",
           buffer: inputs.length,
           index: axis.index,
-          value: this.element(values, [], this.plain[0], compute, type),
+          value: this.element(values, params, attrs.variant, common, type, target.dtype),
         },
       ],
     };
   }
 
-  readonly gradient = (grads: readonly (Tensor | null)[], context: GradientContext<PointwiseAttrs>) => {
-    const g = grads[0] as Tensor;
-    const { numbers, scalars, variant } = context.attrs;
-    const inputOf: number[] = [];
+  private scalarTypes(type: ComputeType, fixed: boolean): ComputeType[] {
+    const count = this.numberCount + (fixed ? 0 : Object.keys(this.defaults).length);
+    return new Array<ComputeType>(count).fill(type === "bool" ? "i32" : type);
+  }
+
+  /** The element expression, from loaded values and scalar parameters. */
+  private element(
+    values: readonly Expr[],
+    params: readonly Expr[],
+    variant: string,
+    common: DType,
+    type: ComputeType,
+    target: DType,
+  ): Expr {
     let next = 0;
-    for (const n of numbers) inputOf.push(n === null ? next++ : -1);
-    const view: PointwiseContext = {
-      operand: (i) => (numbers[i] === null ? context.input(inputOf[i]) : (numbers[i] as Scalar)),
-      get result() {
-        return context.output(0);
-      },
-      scalars,
-      variant,
-      shape: (i) => (numbers[i] === null ? context.shape(inputOf[i]) : []),
-    };
-    const out: (Tensor | null)[] = [];
-    numbers.forEach((n, i) => {
-      if (n !== null) return;
-      const formula = this.spec.gradients?.[i] ?? null;
-      out.push(formula !== null && context.needs(inputOf[i]) ? formula(g, view) : null);
+    const operands = this.inputOf.map((input, i) => {
+      if (input < 0) return params[next++].cast(type);
+      return this.spec.raw?.includes(i) ? values[input] : values[input].cast(type);
     });
+    const scalars: Record<string, Expr> = {};
+    for (const name in this.defaults) {
+      scalars[name] = next < params.length ? params[next++].cast(type) : constant(type, this.defaults[name]);
+    }
+    const value = this.spec.kernel(operands, scalars, { dtype: common, variant, type });
+    return value.cast(this.spec.promote === "bool" ? "bool" : type).cast(computeType(target.name));
+  }
+
+  /** Operands of any layout. */
+  private computeRow(inputs: readonly Tensor[], attrs: PointwiseAttrs, common: DType, out: Tensor | null): Tensor {
+    const shape = broadcastAll(inputs);
+    const target = out ?? allocateLike(this.resultType(common), shape, inputs);
+    const operands = inputs.map((t) => {
+      const tensor = out === null ? t : disjoint(t, out);
+      return { tensor, outer: broadcastStrides(tensor.sizes, tensor.strides, shape), inner: [] as number[] };
+    });
+    operands.push({ tensor: target, outer: target.strides as number[], inner: [] });
+    const type = computeType(common.name);
+    const fixed = attrs.scalars === this.defaults;
+    runRow({
+      name: this.name,
+      key: `${this.key}:${common.id}${fixed ? "" : "s"}`,
+      outer: shape,
+      inner: [],
+      operands,
+      outputs: 1,
+      scalars: this.scalarValues(attrs, fixed),
+      scalarTypes: this.scalarTypes(type, fixed),
+      build: (values, row, params) =>
+        row.store(inputs.length, this.element(values, params, attrs.variant, common, type, target.dtype)),
+    });
+    return target;
+  }
+
+  gradient(grads: readonly (Tensor | null)[], context: GradientContext<PointwiseAttrs>): (Tensor | null)[] {
+    const g = grads[0] as Tensor;
+    const formulas = this.spec.gradients;
+    const view = new FormulaContext(this, context);
+    const out: (Tensor | null)[] = [];
+    for (let i = 0; i < this.inputOf.length; i++) {
+      const input = this.inputOf[i];
+      if (input < 0) continue;
+      const formula = formulas === undefined ? null : formulas[i];
+      out.push(formula !== null && context.needs(input) ? formula(g, view) : null);
+    }
     return out;
-  };
+  }
 }
 
-export interface CallOptions {
-  readonly scalars?: Readonly<Record<string, number | bigint>>;
-  readonly variant?: string;
-  readonly compute?: DType | null;
-  readonly out?: Tensor | null;
+class FormulaContext implements PointwiseContext {
+  private readonly form: PointwiseForm;
+  private readonly context: GradientContext<PointwiseAttrs>;
+  constructor(form: PointwiseForm, context: GradientContext<PointwiseAttrs>) {
+    this.form = form;
+    this.context = context;
+  }
+  operand(i: number): Operand {
+    const input = this.form.inputOf[i];
+    return input < 0 ? (this.context.attrs.numbers[i] as Scalar) : this.context.input(input);
+  }
+  tensor(i: number): Tensor {
+    return this.context.input(this.form.inputOf[i]);
+  }
+  get result(): Tensor {
+    return this.context.output(0);
+  }
+  get scalars(): Scalars {
+    return this.context.attrs.scalars;
+  }
+  get variant(): string {
+    return this.context.attrs.variant;
+  }
+  shape(i: number): Shape {
+    const input = this.form.inputOf[i];
+    return input < 0 ? [] : this.context.shape(input);
+  }
+}
+
+function broadcastAll(inputs: readonly Tensor[]): Shape {
+  let shape = inputs[0].sizes;
+  for (let i = 1; i < inputs.length; i++) shape = broadcastShapes(shape, inputs[i].sizes);
+  return shape;
 }
 
 function allSameDType(inputs: readonly Tensor[]): boolean {
@@ -354,8 +472,11 @@ function allSameDType(inputs: readonly Tensor[]): boolean {
   return true;
 }
 
-function asNumber(x: Scalar): number | bigint {
-  return typeof x === "boolean" ? Number(x) : x;
+/** Whether the only number is of no higher category than `dtype`. */
+function fits(numbers: readonly (Scalar | null)[], dtype: DType): boolean {
+  if (dtype.category === dt.FLOATING) return true;
+  const n = numbers[0] ?? numbers[1];
+  return typeof n === "boolean" || (dtype.category === dt.INTEGRAL && (typeof n === "bigint" || Number.isInteger(n)));
 }
 
 /** PyTorch's error for results that do not fit the tensor they are written to. */
@@ -365,51 +486,4 @@ export function requireCast(from: DType, to: DType): void {
       `result type ${legacyName(from)} can't be cast to the desired output type ${legacyName(to)}`,
     );
   }
-}
-
-/** `t` itself if it reads exactly the elements that `out` writes, else a copy made before they are overwritten. */
-function disjoint(t: Tensor, out: Tensor): Tensor {
-  if (t.offset === out.offset && sameShape(t.sizes, out.sizes) && sameShape(t.strides, out.strides)) return t;
-  return t.detach().clone();
-}
-
-/**
- * A result with the memory layout PyTorch gives it: dimensions are ordered as in the operands, the first operand first,
- * so that the result of a transposed tensor is transposed too.
- */
-export function allocateLike(dtype: DType, shape: readonly number[], inputs: readonly Tensor[]): Tensor {
-  if (inputs.every((t) => t.contiguousLayout && (t.sizes.length === shape.length || t.count <= 1)))
-    return allocate(dtype, shape);
-  const strides = inputs.map((t) => broadcastStrides(t.sizes, t.strides, shape));
-  const rank = shape.length;
-  const order: number[] = Array.from({ length: rank }, (_, i) => rank - 1 - i); // fastest first
-  // PyTorch's TensorIterator: insertion sort, swapping only where an operand's strides clearly say so.
-  const shouldSwap = (a: number, b: number): number => {
-    for (const s of strides) {
-      if (s[a] === 0 || s[b] === 0) continue;
-      if (s[a] < s[b]) return -1;
-      if (s[a] > s[b]) return 1;
-      if (shape[a] > shape[b]) return 1;
-    }
-    return 0;
-  };
-  for (let i = 1; i < rank; i++) {
-    let at = i;
-    for (let j = i - 1; j >= 0; j--) {
-      const comparison = shouldSwap(order[j], order[at]);
-      if (comparison > 0) {
-        const t = order[j];
-        order[j] = order[at];
-        order[at] = t;
-        at = j;
-      } else if (comparison < 0) break;
-    }
-  }
-  const out = new Array<number>(rank);
-  let step = 1;
-  for (const d of order) {
-    out[d] = step;
-    step *= shape[d] > 1 ? shape[d] : 1;
-  }
-  return sameShape(out, contiguousStrides(shape)) ? allocate(dtype, shape) : allocate(dtype, shape, out);
 }

@@ -56,7 +56,7 @@ export function unary(name: string, spec: UnarySpec): Unary {
   const inplace = (self: Tensor): Tensor => {
     if (!(self instanceof Tensor))
       throw new TypeError(`${name}_(): argument 'self' must be Tensor, not ${describe(self)}`);
-    return op.callInplace([self]);
+    return op.callInplace1(self);
   };
   return Object.assign(call, { inplace, op });
 }

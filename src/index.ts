@@ -7,26 +7,10 @@ export * from "./autograd/mode.ts";
 export { Device, device } from "./device.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
+export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/creation.ts";
 export * from "./ops/extrema.ts";
-export {
-  as_tensor,
-  asarray,
-  BFloat16Tensor,
-  BoolTensor,
-  ByteTensor,
-  CharTensor,
-  DoubleTensor,
-  FloatTensor,
-  frombuffer,
-  HalfTensor,
-  IntTensor,
-  LongTensor,
-  ShortTensor,
-  type TensorData,
-  tensor,
-} from "./ops/from-values.ts";
 export * from "./ops/joining.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/ranges.ts";

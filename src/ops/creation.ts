@@ -1,26 +1,36 @@
 /** New tensors filled with one value. */
-import { type Device, requireCpu } from "../device.ts";
-import type { DType } from "../dtype.ts";
+import { requireCpu } from "../device.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
-import { contiguousStrides, numelOf, type Shape, shapeText } from "../shape.ts";
+import { contiguousStrides, numelOf, type Shape } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { fillWith, isDense, type MemoryFormat } from "./copy.ts";
-import { allocateLike } from "./define/pointwise.ts";
-import { type Scalar, scalarDType } from "./define/promote.ts";
+import { allocateLike } from "./define/layout.ts";
+import type { Scalar } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { checkOverflow } from "./memory.ts";
 import { allocate } from "./row.ts";
+import { type BoundOptions, checkSizes, finish, inferred, OPTIONS, type TensorOptions } from "./tensor-options.ts";
 
-/** Keyword arguments of functions that make tensors. */
-export interface TensorOptions {
-  /** Default: the default float type, or what the values call for. */
-  readonly dtype?: DType | null;
-  readonly device?: string | Device | null;
-  /** Record operations on the new tensor. */
-  readonly requires_grad?: boolean;
-}
+export {
+  as_tensor,
+  asarray,
+  BFloat16Tensor,
+  BoolTensor,
+  ByteTensor,
+  CharTensor,
+  DoubleTensor,
+  FloatTensor,
+  frombuffer,
+  HalfTensor,
+  IntTensor,
+  LongTensor,
+  ShortTensor,
+  type TensorData,
+  tensor,
+} from "./from-values.ts";
+export type { TensorOptions };
 
 /** Keyword arguments of `zeros_like` and its kin. */
 export interface LikeOptions extends TensorOptions {
@@ -28,77 +38,56 @@ export interface LikeOptions extends TensorOptions {
   readonly memory_format?: MemoryFormat | null;
 }
 
-/** @internal The part of a signature that binds `TensorOptions`. */
-export const OPTIONS =
-  "dtype? dtype=None, any? device=None, bool requires_grad=False, any? layout=None, bool pin_memory=False";
-
-/** @internal What `OPTIONS` binds to. */
-export type BoundOptions = [DType | null, string | Device | null, boolean];
-
-export function checkSizes(sizes: Shape): void {
-  for (const s of sizes) {
-    if (s < 0) throw new RuntimeError(`Trying to create tensor with negative dimension ${s}: ${shapeText(sizes)}`);
-  }
-}
-
-/** @internal Sets `requires_grad` of a new tensor. */
-export function finish(x: Tensor, requiresGrad: boolean): Tensor {
-  return requiresGrad ? x.requires_grad_() : x;
+/** Options of functions that can write their result into an existing tensor. */
+export interface OutOptions extends TensorOptions {
+  readonly out?: Tensor;
 }
 
 /** Sizes, and the options last. */
 export type SizesAndOptions<O = TensorOptions> = (number | Shape | O)[];
 
-function filled(name: string, args: SizesAndOptions, value: number | null): Tensor {
-  const [sizes, dtype, device, requiresGrad] = bind(
-    `${name}(ints size, *, ${OPTIONS}, any? memory_format=None)`,
+function filled(name: string, args: SizesAndOptions<OutOptions>, value: number | null): Tensor {
+  const [sizes, dtype, device, requiresGrad, , , out] = bind(
+    `${name}(ints size, *, ${OPTIONS}, Tensor? out=None, any? memory_format=None)`,
     args,
-  ) as [number[], ...BoundOptions];
+  ) as [number[], ...BoundOptions, unknown, boolean, Tensor | null];
   requireCpu(device);
   if (value !== null && sizes.some((s) => s < 0))
     throw new RuntimeError(`${name}: Dimension size must be non-negative.`);
   checkSizes(sizes);
-  const out = allocate(dtype ?? dt.get_default_dtype(), sizes);
-  if (value !== null) fillWith(out, value);
-  return finish(out, requiresGrad);
+  const result = allocate(dtype ?? out?.dtype ?? dt.get_default_dtype(), sizes);
+  if (value !== null) fillWith(result, value);
+  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
 }
 
 /** A tensor of zeros: `zeros(2, 3)`, `zeros([2, 3], { dtype })`. */
-export function zeros(...size: SizesAndOptions): Tensor {
+export function zeros(...size: SizesAndOptions<OutOptions>): Tensor {
   return filled("zeros", size, 0);
 }
 
 /** A tensor of ones. */
-export function ones(...size: SizesAndOptions): Tensor {
+export function ones(...size: SizesAndOptions<OutOptions>): Tensor {
   return filled("ones", size, 1);
 }
 
 /** A tensor whose elements are whatever was in memory. */
-export function empty(...size: SizesAndOptions): Tensor {
+export function empty(...size: SizesAndOptions<OutOptions>): Tensor {
   return filled("empty", size, null);
 }
 
 /** A tensor of `fill_value`; whole numbers give int64, fractions the default float type, booleans bool. */
-export function full(size: number | Shape, fill_value: Scalar, options?: TensorOptions): Tensor {
-  const [sizes, value, dtype, device, requiresGrad] = bind(`full(int[] size, Scalar fill_value, *, ${OPTIONS})`, [
-    size,
-    fill_value,
-    options,
-  ]) as [number[], Scalar, ...BoundOptions];
+export function full(size: number | Shape, fill_value: Scalar, options?: OutOptions): Tensor {
+  const [sizes, value, dtype, device, requiresGrad, , , out] = bind(
+    `full(int[] size, Scalar fill_value, *, ${OPTIONS}, Tensor? out=None)`,
+    [size, fill_value, options],
+  ) as [number[], Scalar, ...BoundOptions, unknown, boolean, Tensor | null];
   requireCpu(device);
   if (sizes.some((s) => s < 0)) throw new RuntimeError("full: Dimension size must be non-negative.");
-  const type = dtype ?? inferred([value], requiresGrad);
+  const type = dtype ?? out?.dtype ?? inferred([value], requiresGrad);
   checkOverflow(value, type);
-  const out = allocate(type, sizes);
-  fillWith(out, value);
-  return finish(out, requiresGrad);
-}
-
-/** @internal The type that numbers call for: whole ones that are to have gradients mean floats. */
-export function inferred(values: readonly Scalar[], requiresGrad: boolean): DType {
-  let type: DType = dt.bool;
-  for (const v of values) type = dt.promote_types(type, scalarDType(v));
-  return requiresGrad && !type.is_floating_point ? dt.get_default_dtype() : type;
+  const result = allocate(type, sizes);
+  fillWith(result, value);
+  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
 }
 
 const LIKE = `${OPTIONS}, any? memory_format=None`;
@@ -208,11 +197,7 @@ export function empty_permuted(size: Shape, physical_layout: Shape, options?: Te
 }
 
 /** The identity matrix: ones on the diagonal of an `n` × `m` matrix (`m` = `n` by default), zeros elsewhere. */
-export function eye(
-  n: number,
-  m?: number | null | (TensorOptions & { out?: Tensor }),
-  options?: TensorOptions & { out?: Tensor },
-): Tensor {
+export function eye(n: number, m?: number | null | OutOptions, options?: OutOptions): Tensor {
   const [rows, cols, dtype, device, requiresGrad, , , out] = bind(
     `eye(int n, int? m=None, *, ${OPTIONS}, Tensor? out=None)`,
     [n, m, options],

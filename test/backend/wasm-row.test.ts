@@ -264,6 +264,58 @@ describe("row kernels", () => {
       }
     });
   }
+  test("transposed operands, in launches that begin and end inside of rows", () => {
+    const [batch, r, c] = ["batch", "row", "column"].map((name, i) => new Axis(name, param("i32", i)));
+    for (const dtype of ["float32", "bool", "int64", "float16", "int16"] as const) {
+      const type = dtype === "bool" ? "bool" : dtype === "int64" ? "i64" : dtype === "int16" ? "i32" : "f32";
+      const [rows, columns] = [param("i32", 1), param("i32", 2)];
+      const from = batch.index.mul(columns).add(c.index).mul(rows).add(r.index);
+      const to = batch.index.mul(rows).add(r.index).mul(columns).add(c.index);
+      const kernel: RowKernel = {
+        form: "row",
+        name: "transpose",
+        buffers: [
+          { dtype, access: "write" },
+          { dtype, access: "read" },
+        ],
+        params: ["i32", "i32", "i32"],
+        outer: [batch, r, c],
+        inner: [],
+        stages: [{ kind: "store", over: "outer", buffer: 0, index: to, value: load(type, 1, from) }],
+      };
+      for (const [b, h, w] of [
+        [2, 27, 5],
+        [1, 8, 3],
+        [3, 16, 1],
+        [2, 7, 9],
+      ]) {
+        const count = b * h * w;
+        const number = (i: number) => (dtype === "bool" ? (i % 3) & 1 : dtype === "int64" ? BigInt(i) : i);
+        const data = Array.from({ length: count }, (_, i) => number(i));
+        const expected = Array.from({ length: count }, (_, i) => {
+          const column = i % w;
+          const row = Math.floor(i / w) % h;
+          return number((Math.floor(i / w / h) * w + column) * h + row);
+        });
+        for (const borders of [
+          [0, count],
+          [0, 1, count - 1, count],
+          [0, w, 13 % count, count],
+        ]) {
+          const launch = new Launch();
+          const out = launch.place(
+            dtype,
+            data.map(() => number(0)),
+          );
+          const block = launch.block(kernel, [out, launch.place(dtype, data)], [b, h, w]);
+          const compiled = new WasmBackend(launch.memory).compile(kernel);
+          const sorted = borders.slice().sort((x, y) => x - y);
+          for (let i = 1; i < sorted.length; i++) compiled.run(block, sorted[i - 1], sorted[i]);
+          assert.deepEqual(launch.read(out), expected, `${dtype} ${b}x${h}x${w} ${borders}`);
+        }
+      }
+    }
+  });
   test("kernels outlive a growing memory", () => {
     const launch = new Launch(2);
     const backend = new WasmBackend(launch.memory);

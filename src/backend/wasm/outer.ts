@@ -2,6 +2,12 @@
 import type { Expr } from "../../ir/expr.ts";
 import type { Local } from "./assembler.ts";
 import type { Emitter } from "./emitter.ts";
+import { ROW } from "./graph.ts";
+
+/** Emits the code for TILE_ROWS indices of the axis before the last, at one index of the last. */
+export type TileBody = () => void;
+/** As many stores to different rows as stay in a first-level cache of 8 ways when rows are a power of two apart. */
+export const TILE_ROWS = 8;
 
 /**
  * Divides [begin, end) into runs along the last of the first `sizes.length` axes. `run` emits the loop over a run: from
@@ -13,6 +19,7 @@ export function outerRuns(
   begin: Local,
   end: Local,
   run: (limit: Local) => void,
+  tiles?: TileBody,
 ): void {
   const { f, indices } = emitter;
   const last = sizes.length - 1;
@@ -39,6 +46,7 @@ export function outerRuns(
   const size = emitter.scalarLocal(sizes[last]);
   emitter.beforeLoop();
   f.loop((again) => {
+    if (tiles) fullTiles(emitter, sizes, position, end, tiles);
     // limit = min(size, index + end - position)
     f.get(indices[last]).get(end).op("i32.add").get(position).op("i32.sub").set(limit);
     f.get(limit).get(size).get(limit).get(size).op("i32.lt_s").select().set(limit);
@@ -49,6 +57,43 @@ export function outerRuns(
       f.i32(0).set(indices[last]);
       carry(emitter, sizes, last - 1);
       f.br(again);
+    });
+  });
+}
+
+/**
+ * At the start of a row, as many groups of TILE_ROWS whole rows as there are: each is walked along the last axis with
+ * all rows at once. This is for transposed operands, which are contiguous along the axis before the last.
+ */
+function fullTiles(emitter: Emitter, sizes: readonly Expr[], position: Local, end: Local, body: TileBody): void {
+  const { f, indices } = emitter;
+  const last = sizes.length - 1;
+  const row = last - 1;
+  const width = emitter.scalarLocal(sizes[last]);
+  const height = emitter.scalarLocal(sizes[row]);
+  f.get(indices[last]).op("i32.eqz");
+  f.if(() => {
+    const first = f.local("i32");
+    const limit = f.local("i32");
+    f.get(indices[row]).set(first);
+    // limit = min(height, first + (end - position) / width)
+    f.get(end).get(position).op("i32.sub").get(width).op("i32.div_u").get(first).op("i32.add").set(limit);
+    f.get(limit).get(height).get(limit).get(height).op("i32.lt_s").select().set(limit);
+    emitter.within(2 ** row - 1, -1, () => {
+      emitter.loop(row, limit, TILE_ROWS, () => {
+        f.i32(0).set(indices[last]);
+        emitter.beforeLoop();
+        emitter.loop(last, width, 1, body, ROW);
+      });
+    });
+    f.i32(0).set(indices[last]);
+    f.get(indices[row]).get(first).op("i32.sub").get(width).op("i32.mul").get(position).op("i32.add").set(position);
+    f.get(position).get(end).op("i32.ge_s");
+    f.if(() => f.return());
+    f.get(indices[row]).get(height).op("i32.ge_s");
+    f.if(() => {
+      f.i32(0).set(indices[row]);
+      if (row > 0) carry(emitter, sizes, row - 1);
     });
   });
 }

@@ -12,7 +12,7 @@ import { type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
 import type { Features } from "./features.ts";
 import { ROW } from "./graph.ts";
 import { importHost } from "./host.ts";
-import { outerRuns } from "./outer.ts";
+import { outerRuns, TILE_ROWS } from "./outer.ts";
 import { type Accumulator, accumulator, type ReduceStyle } from "./reduce.ts";
 import { type Prepared, type PreparedReduce, type PreparedStore, prepare } from "./stages.ts";
 import { LANES, VectorEmitter } from "./vector.ts";
@@ -53,7 +53,14 @@ class RowGenerator {
 
   emit(begin: Local, end: Local): void {
     const { outer, sizes } = this.prepared;
-    outerRuns(this.emitter, sizes.slice(0, outer), begin, end, (limit) => this.run(limit));
+    const { emitter } = this;
+    const tile = (): void => {
+      emitter.vectorAxis = outer - 2;
+      this.row(TILE_ROWS / LANES);
+      emitter.vectorAxis = -1;
+    };
+    const tiles = this.prepared.transposed ? tile : undefined;
+    outerRuns(emitter, sizes.slice(0, outer), begin, end, (limit) => this.run(limit), tiles);
   }
 
   /** The last outer axis from its index up to `limit`. */

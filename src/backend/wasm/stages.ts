@@ -41,6 +41,8 @@ export interface Prepared {
   readonly vectorAxis: number;
   /** Copies (of four indices) in the main loop. */
   readonly copies: number;
+  /** A map that loads along the axis before the last: whole rows are done several at a time. */
+  readonly transposed: boolean;
   /** The flattened inner index, for arg-reductions. */
   readonly innerIndex: Expr;
 }
@@ -84,7 +86,26 @@ export function prepare(kernel: RowKernel, features: Features): Prepared {
   const base = { graph, outer: outer.length, inner: kernel.inner.length, sizes };
   countUses(graph, stages);
   const plan = features.simd ? planVectors(kernel, base, stages) : { vectorAxis: -1, copies: 0 };
-  return { ...base, ...plan, groups: group(stages), innerIndex: graph.intern(flattened) };
+  const transposed = features.simd && kernel.inner.length === 0 && isTransposed(graph, outer.length - 1, stages);
+  return { ...base, ...plan, transposed, groups: group(stages), innerIndex: graph.intern(flattened) };
+}
+
+/** Whether more operands are contiguous along the axis before the last than along the last one. */
+function isTransposed(graph: Graph, last: number, stages: readonly PreparedStage[]): boolean {
+  if (last === 0) return false;
+  const indices = new Set<Expr>();
+  for (const stage of stages) {
+    walk(stage.value, (e) => {
+      if (e.op === "load") indices.add(e.args[0]);
+    });
+  }
+  let balance = 0;
+  for (const index of indices) {
+    const { coefficients } = graph.linear(index);
+    if (coefficients[last].is(1)) balance--;
+    else if (coefficients[last - 1].is(1) && !coefficients[last].is(0)) balance++;
+  }
+  return balance > 0;
 }
 
 /** Counts the uses by stages, and the double uses by operations that take one part for two. */
@@ -194,11 +215,18 @@ function planVectors(
     }
   }
   if (vectorAxis < 0) return { vectorAxis, copies: 0 };
-  return { vectorAxis, copies: chooseCopies(graph, nodes, stages, vectorAxis) };
+  return { vectorAxis, copies: chooseCopies(graph, nodes, stages, vectorAxis, outer, inner) };
 }
 
 /** More copies hide latency; too many spill registers, and lane-by-lane work gains nothing from them. */
-function chooseCopies(graph: Graph, nodes: Set<Expr>, stages: readonly PreparedStage[], axis: number): number {
+function chooseCopies(
+  graph: Graph,
+  nodes: Set<Expr>,
+  stages: readonly PreparedStage[],
+  axis: number,
+  outer: number,
+  inner: number,
+): number {
   const bit = 1 << axis;
   let loads = 0;
   let operations = 0;
@@ -217,5 +245,8 @@ function chooseCopies(graph: Graph, nodes: Set<Expr>, stages: readonly PreparedS
   }
   if (laneByLane || operations > 150) return 1;
   if (stages.some((s) => s.kind === "reduce" && s.op.startsWith("arg"))) return 2;
+  const reducesLanes = axis < outer && stages.some((s) => s.kind === "reduce");
+  // Rows far apart: more columns at a time use more of each cache line and page.
+  if (reducesLanes && inner > 0 && loads <= 2 && operations <= 16) return 8;
   return loads <= 3 && operations <= 16 ? 4 : loads <= 6 ? 2 : 1;
 }

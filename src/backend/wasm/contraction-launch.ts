@@ -7,7 +7,7 @@ import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot } from
 import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-epilogue.ts";
 import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 import { emitMaskedPackGroup, maskConditions, maskPeriodAxes } from "./contraction-mask.ts";
-import { type BSource, emitFinalPanel, emitPanel } from "./contraction-microkernel.ts";
+import { emitPanel } from "./contraction-microkernel.ts";
 import { emitAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
 import { rawElements } from "./elements.ts";
@@ -39,13 +39,6 @@ function tableOperand(kernel: ContractionKernel, e: Expr, lanes: Lanes): TableOp
   const conditions = maskConditions(e.args[1], axes);
   if (access === null || conditions === null || (conditions.length > 0 && lanes.count !== 4)) return null;
   return { access, conditions };
-}
-
-interface Panel {
-  /** Sums to the tile. */
-  readonly partial: FunctionBuilder;
-  /** Sums to the stores, where they are affine. */
-  readonly final: FunctionBuilder | null;
 }
 
 /** Writes the module of one contraction kernel. */
@@ -163,11 +156,7 @@ export class ContractionLaunch {
     const epilogue = plan
       ? emitStreamEpilogue(module, kernel, lanes, plan, tables)
       : emitScalarEpilogue(module, kernel, lanes);
-    const panel = (source: BSource): Panel => {
-      const partial = emitPanel(module, lanes, source);
-      const final = plan && emitFinalPanel(module, kernel, lanes, source, plan, tables, partial, epilogue);
-      return { partial, final };
-    };
+    const stores = plan && { kernel, plan, tables, epilogue };
     const conditions = (operand: TableOperand | null, group: readonly Axis[]) =>
       (operand?.conditions ?? []).map((access) => ({
         group: offsets(access, group, true),
@@ -193,8 +182,8 @@ export class ContractionLaunch {
       packA: a ? emitPackA(module, lanes, groupPacker(a, UNIT_ROWS)) : emitScalarPackA(module, kernel, lanes),
       packGroup: groupPacker(b, UNIT_COLUMNS),
       packB: b ? null : emitScalarPackB(module, kernel, lanes),
-      packedPanel: panel("panel"),
-      directPanel: b && panel("table"),
+      packedPanel: emitPanel(module, lanes, "panel", stores),
+      directPanel: b && emitPanel(module, lanes, "table", stores),
       epilogue,
       dot:
         lanes.type === "f32" && a?.conditions.length === 0 && b?.conditions.length === 0 && kernel.k.length > 0
@@ -432,7 +421,7 @@ export class ContractionLaunch {
   }
 
   /** Each group of columns is read in place where it can be, else packed. */
-  private emitTablePanel(directPanel: Panel): void {
+  private emitTablePanel(directPanel: FunctionBuilder): void {
     const { f, memory, lanes } = this;
     const { panel, count, rows, kCount, columnTable, bAddresses, bTables } = this.variables;
     const masked = this.functions.bConditions.length > 0;
@@ -498,27 +487,18 @@ export class ContractionLaunch {
     );
   }
 
-  private emitCompute({ partial, final }: Panel, pushB: () => void): void {
+  private emitCompute(panelFunction: FunctionBuilder, pushB: () => void): void {
     const { f, memory } = this;
     const { block, panel, kCount, rows, tile, k0, count, last } = this.variables;
-    const pushArguments = () => {
-      this.at(memory.aPacked);
-      pushB();
-      f.get(kCount).get(rows).get(tile).get(k0).i32(0).op("i32.ne");
-    };
-    const computePartial = () => {
-      pushArguments();
-      f.call(partial);
-    };
-    if (final) {
-      f.get(last).if(() => {
-        pushArguments();
-        f.get(block).get(count);
-        this.at(memory.streamRows);
-        this.at(memory.streamColumns).get(panel).i32(2).op("i32.shl").op("i32.add").call(final);
-      }, computePartial);
+    this.at(memory.aPacked);
+    pushB();
+    f.get(kCount).get(rows).get(tile).get(k0).i32(0).op("i32.ne");
+    if (this.plan) {
+      f.get(last).get(block).get(count);
+      this.at(memory.streamRows);
+      this.at(memory.streamColumns).get(panel).i32(2).op("i32.shl").op("i32.add").call(panelFunction);
     } else {
-      computePartial();
+      f.call(panelFunction);
       f.get(last).if(() => this.emitFinishTile());
     }
   }

@@ -18,7 +18,7 @@ import {
 } from "./contraction-epilogue.ts";
 import { emitTileRows, type Lanes, multiplyAdd, TILE_ROW_BYTES, TILE_ROWS } from "./contraction-lanes.ts";
 
-const UNROLL = 4;
+const UNROLL = 2;
 
 /** Where a micro-kernel reads B: in a packed panel, or through a table of offsets. */
 export type BSource = "panel" | "table";
@@ -30,14 +30,15 @@ export function bParameterCount(source: BSource): number {
 
 /**
  * A function (a, ...b, k, tile, accumulate) that writes Σ_k to `tile`, whose rows are TILE_ROW_BYTES apart, or adds
- * it to what is there. With `finish`, what is in the tile is only read, and the sums are finished.
+ * it to what is there. With `finish`, it takes its parameters too, and unless the row tables are 0 the sums (with what the
+ * tile holds) are finished instead of written to the tile.
  */
 function emitTile(
   module: ModuleBuilder,
   lanes: Lanes,
   rows: number,
   source: BSource,
-  finish?: TileFinish,
+  finish: TileFinish | null,
 ): FunctionBuilder {
   const bCount = bParameterCount(source);
   const finishCount = finish?.parameterCount ?? 0;
@@ -115,11 +116,12 @@ function emitTile(
   f.get(accumulate).if(() => {
     each((sum, offset) => f.get(tile).memory("v128.load", offset).get(sum).op(lanes.add).set(sum));
   });
+  const store = () => each((sum, offset) => f.get(tile).get(sum).memory("v128.store", offset));
   if (finish) {
-    const first = bCount + 4;
-    const parameters = Array.from({ length: finishCount }, (_, i) => f.parameter(first + i));
-    finish.emit(f, parameters, sums);
-  } else each((sum, offset) => f.get(tile).get(sum).memory("v128.store", offset));
+    const parameters = Array.from({ length: finishCount }, (_, i) => f.parameter(bCount + 4 + i));
+    const [, rowTables] = parameters as [Local, Local];
+    f.get(rowTables).if(() => finish.emit(f, parameters, sums), store);
+  } else store();
   return f;
 }
 
@@ -162,67 +164,63 @@ function addRows(f: FunctionBuilder, local: Local, rows: Local, bytes: number): 
   f.get(local).get(rows).i32(bytes).op("i32.mul").op("i32.add").set(local);
 }
 
-/**
- * A function (a, ...b, k, rows, tile, accumulate): one panel of columns against `rows` packed rows of A; the tile is
- * `rows` rows long.
- */
-export function emitPanel(module: ModuleBuilder, lanes: Lanes, source: BSource): FunctionBuilder {
-  const tiles = Array.from({ length: TILE_ROWS }, (_, i) => emitTile(module, lanes, i + 1, source));
-  const bCount = bParameterCount(source);
-  const f = module.function(new Array(bCount + 5).fill("i32"), []);
-  const a = f.parameter(0);
-  const [k, left, tile, accumulate] = [1, 2, 3, 4].map((i) => f.parameter(bCount + i));
-  const pushArguments = () => {
-    for (let i = 0; i <= bCount; i++) f.get(f.parameter(i));
-    f.get(k).get(tile).get(accumulate);
-  };
-  emitTileLoop(f, lanes, tiles, a, k, left, pushArguments, (rows) => addRows(f, tile, rows, TILE_ROW_BYTES));
-  return f;
+/** The stores of the panels' sums. */
+export interface PanelStores {
+  readonly kernel: ContractionKernel;
+  readonly plan: StreamPlan;
+  readonly tables: StreamTables;
+  /** emitStreamEpilogue's function, for panels whose addresses do not allow stores from the registers. */
+  readonly epilogue: FunctionBuilder;
 }
 
 /**
- * A function (a, ...b, k, rows, tile, accumulate, block, count, rowTables, columnTables): the same for the last values of
- * k, with the stores: from the registers if the addresses allow it, else by `panel` and `epilogue`.
+ * A function (a, ...b, k, rows, tile, accumulate): one panel of columns against `rows` packed rows of A; the tile is
+ * `rows` rows long. With `stores`, it has the parameters (last, block, count, rowTables, columnTables) in addition and
+ * stores the sums where `last` is 1.
  */
-export function emitFinalPanel(
+export function emitPanel(
   module: ModuleBuilder,
-  kernel: ContractionKernel,
   lanes: Lanes,
   source: BSource,
-  plan: StreamPlan,
-  tables: StreamTables,
-  panel: FunctionBuilder,
-  epilogue: FunctionBuilder,
+  stores: PanelStores | null,
 ): FunctionBuilder {
-  const finish = streamFinish(kernel, lanes, plan, tables);
+  const finish = stores && streamFinish(stores.kernel, lanes, stores.plan, stores.tables);
   const tiles = Array.from({ length: TILE_ROWS }, (_, i) => emitTile(module, lanes, i + 1, source, finish));
   const bCount = bParameterCount(source);
-  const f = module.function(new Array(bCount + 9).fill("i32"), []);
+  const f = module.function(new Array(bCount + (stores ? 10 : 5)).fill("i32"), []);
   const a = f.parameter(0);
-  const [k, left, tile, accumulate, block, count, rowTables, columnTables] = [1, 2, 3, 4, 5, 6, 7, 8].map((i) =>
-    f.parameter(bCount + i),
-  );
+  const [k, rows, tile, accumulate] = [1, 2, 3, 4].map((i) => f.parameter(bCount + i));
+  const left = f.local("i32");
+  const tileAt = f.local("i32");
   const pushCommon = () => {
     for (let i = 0; i <= bCount; i++) f.get(f.parameter(i));
+    f.get(k).get(tileAt).get(accumulate);
   };
-  emitAllAdjacent(f, lanes, plan, tables, count, columnTables);
-  f.if(
-    () => {
-      const pushArguments = () => {
-        pushCommon();
-        f.get(k).get(tile).get(accumulate).get(block).get(rowTables);
-        pushFinishParameters(f, lanes, plan, tables, columnTables);
-      };
-      emitTileLoop(f, lanes, tiles, a, k, left, pushArguments, (rows) => {
-        addRows(f, tile, rows, TILE_ROW_BYTES);
-        addRows(f, rowTables, rows, 4);
-      });
-    },
-    () => {
-      pushCommon();
-      f.get(k).get(left).get(tile).get(accumulate).call(panel);
-      f.get(block).get(left).get(count).get(tile).get(rowTables).get(columnTables).call(epilogue);
-    },
-  );
+  f.get(rows).set(left);
+  f.get(tile).set(tileAt);
+  if (stores === null) {
+    emitTileLoop(f, lanes, tiles, a, k, left, pushCommon, (r) => addRows(f, tileAt, r, TILE_ROW_BYTES));
+    return f;
+  }
+  const { plan, tables, epilogue } = stores;
+  const [last, block, count, rowTables, columnTables] = [5, 6, 7, 8, 9].map((i) => f.parameter(bCount + i));
+  const direct = f.local("i32");
+  const rowAt = f.local("i32");
+  f.get(last).if(() => {
+    emitAllAdjacent(f, lanes, plan, tables, count, columnTables);
+    f.set(direct);
+  });
+  f.get(rowTables).i32(0).get(direct).select().set(rowAt);
+  const pushArguments = () => {
+    pushCommon();
+    f.get(block).get(rowAt);
+    pushFinishParameters(f, lanes, plan, tables, columnTables);
+  };
+  emitTileLoop(f, lanes, tiles, a, k, left, pushArguments, (r) => {
+    addRows(f, tileAt, r, TILE_ROW_BYTES);
+    f.get(rowAt).get(r).get(direct).i32(2).op("i32.shl").op("i32.mul").op("i32.add").set(rowAt);
+  });
+  f.get(last).get(direct).op("i32.gt_u");
+  f.if(() => f.get(block).get(rows).get(count).get(tile).get(rowTables).get(columnTables).call(epilogue));
   return f;
 }

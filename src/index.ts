@@ -13,8 +13,10 @@ export * from "./ops/creation.ts";
 export * from "./ops/extrema.ts";
 export * from "./ops/joining.ts";
 export * from "./ops/matmul.ts";
+export * from "./ops/moments.ts";
 export * from "./ops/ranges.ts";
 export * from "./ops/reductions.ts";
+export * from "./ops/statistics.ts";
 export * from "./ops/unary.ts";
 export * from "./ops/views.ts";
 export {

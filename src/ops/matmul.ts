@@ -1,94 +1,58 @@
-/** Products of matrices. */
+/** Products of matrices and vectors. */
+import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
-import { Axis, accumulator, type ComputeType, computeType, constant, type Expr, load, param } from "../ir/expr.ts";
-import type { Kernel } from "../ir/kernel.ts";
+import { broadcastShapes, broadcastStrides, numelOf, type Shape, shapeText, viewStrides } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { primitive } from "./define/primitive.ts";
+import { contract } from "./define/contraction.ts";
+import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
-import { KernelCache, launch } from "./launch.ts";
-import { allocate } from "./row.ts";
+import {
+  checkMatrixVector,
+  checkStacks,
+  cppName,
+  gradientOfSecond,
+  refuseBool,
+  wholeNumbersHint,
+} from "./matmul-rules.ts";
+import { allocate, runRow } from "./row.ts";
+import { unsafeView } from "./unsafe-view.ts";
 
-const cache = new KernelCache<string>();
-
-/** Stride classes 0 and 1 are compiled in, others are parameters. */
-function strideText(strides: readonly number[]): string {
-  return strides.map((s) => (s === 0 ? "0" : s === 1 ? "1" : "s")).join("");
+/** Options of functions that can write their result into a tensor. */
+export interface ProductOptions {
+  readonly out?: Tensor;
 }
 
-/** `out[b, m, n] = Σ_k a[b, m, k] · b[b, k, n]` over strided operands of rank 3, given as [batch, row, column] strides. */
-function multiplyInto(
-  out: Tensor,
-  a: Tensor,
-  aStrides: readonly number[],
-  b: Tensor,
-  bStrides: readonly number[],
-  sizes: { readonly batch: number; readonly m: number; readonly n: number; readonly k: number },
-  outStrides: readonly number[],
-): void {
-  const type: ComputeType = computeType(out.dtype.name);
-  const all = [aStrides, bStrides, outStrides];
-  const make = (): Kernel => {
-    const types: ComputeType[] = [];
-    const next = (): Expr => {
-      types.push("i32");
-      return param("i32", types.length - 1);
-    };
-    const [batch, m, n, k] = ["b", "m", "n", "k"].map((name) => new Axis(name, next()));
-    const groups = [
-      [batch, m, k],
-      [batch, k, n],
-      [batch, m, n],
-    ];
-    const [ia, ib, io] = all.map((strides, operand) =>
-      strides.reduce(
-        (index, s, i) => {
-          if (s === 0) return index;
-          const at = groups[operand][i].index;
-          return index.add(s === 1 ? at : at.mul(next()));
-        },
-        constant("i32", 0),
-      ),
-    );
-    return {
-      form: "contraction",
-      name: "matmul",
-      buffers: [a, b, out].map((t, i) => ({ dtype: t.dtype.name, access: i < 2 ? "read" : "write" })),
-      params: types,
-      batch: [batch],
-      m: [m],
-      n: [n],
-      k: [k],
-      a: load(computeType(a.dtype.name), 0, ia).cast(type),
-      b: load(computeType(b.dtype.name), 1, ib).cast(type),
-      accumulate: type,
-      stores: [{ buffer: 2, index: io, value: accumulator(type) }],
-    };
-  };
-  const key = `${a.dtype.id},${b.dtype.id},${out.dtype.id}:${all.map(strideText).join()}`;
-  const params = [sizes.batch, sizes.m, sizes.n, sizes.k];
-  for (const strides of all) for (const s of strides) if (s > 1) params.push(s);
-  launch(cache.get(key, make), [a, b, out], params);
+function finish(result: Tensor, out: Tensor | null): Tensor {
+  return out === null ? result : out.copyResult_(result);
 }
 
-const mmOp = primitive<null>({
+const mmOp: PrimitiveCall<null> = primitive<null>({
   name: "mm",
   compute: ([a, b]) => {
     const [m, k] = a.sizes;
     const n = b.sizes[1];
     const out = allocate(a.dtype, [m, n]);
-    if (out.count > 0) multiplyInto(out, a, [0, ...a.strides], b, [0, ...b.strides], { batch: 1, m, n, k }, [0, n, 1]);
+    if (out.count === 0) return out;
+    contract({
+      name: "mm",
+      sizes: { batch: [], m: [m], n: [n], k: [k] },
+      a: { tensor: a, m: [a.strides[0]], k: [a.strides[1]] },
+      b: { tensor: b, k: [b.strides[0]], n: [b.strides[1]] },
+      out: { tensor: out, m: [n], n: [1] },
+    });
     return out;
   },
-  gradient: (g, context) => [
-    context.needs(0) ? g.mm(context.input(1).t()) : null,
-    context.needs(1) ? context.input(0).t().mm(g) : null,
+  gradient: (g, c) => [
+    c.needs(0) ? mmOp([g, c.input(1).t()], null) : null,
+    c.needs(1) ? gradientOfSecond(c.input(0), g, c.input(1)) : null,
   ],
-  saves: [[1], [0]],
+  // The second matrix is also asked for its layout.
+  saves: [[1], [0, 1]],
 });
 
 /** The product of two matrices: (m × k) · (k × n) gives (m × n). */
-export function mm(self: Tensor, mat2: Tensor, options?: { out?: Tensor }): Tensor {
+export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor {
   const [a, b, out] = bind("mm(Tensor self, Tensor mat2, *, Tensor? out=None)", [self, mat2, options]) as [
     Tensor,
     Tensor,
@@ -101,9 +65,354 @@ export function mm(self: Tensor, mat2: Tensor, options?: { out?: Tensor }): Tens
   }
   if (a.dtype !== b.dtype) {
     throw new RuntimeError(
-      `expected m1 and m2 to have the same dtype, but got: ${legacyName(a.dtype)} != ${legacyName(b.dtype)}`,
+      `expected m1 and m2 to have the same dtype, but got: ${cppName(a.dtype)} != ${cppName(b.dtype)}${wholeNumbersHint(a, b)}`,
     );
   }
-  const result = mmOp([a, b], null);
-  return out === null ? result : out.copyResult_(result);
+  refuseBool(a.dtype, "addmm_impl_cpu_");
+  return finish(mmOp([a, b], null), out);
+}
+
+/** Products of stacks of matrices; the batch dimensions of `b` and `a` are broadcast. */
+const batchedOp: PrimitiveCall<{ name: string }> = primitive<{ name: string }>({
+  name: "bmm",
+  compute: ([a, b]) => multiplyStacks(a, b),
+  gradient: (g, c) => [
+    c.needs(0) ? batchedOp([g, c.input(1).transpose(-2, -1)], c.attrs) : null,
+    c.needs(1) ? batchedOp([c.input(0).transpose(-2, -1), g], c.attrs) : null,
+  ],
+  saves: [[1], [0]],
+});
+
+/** The same as `matmul` of stacks whose dimensions cannot be viewed as one: PyTorch copies and then reshapes. */
+const broadcastOp: PrimitiveCall<null> = primitive<null>({
+  name: "_batched_matmul",
+  nodeName: "UnsafeViewBackward",
+  compute: ([a, b]) => multiplyStacks(a, b),
+  gradient: (g, c) => [
+    c.needs(0) ? broadcastOp([g, c.input(1).transpose(-2, -1)], null) : null,
+    c.needs(1) ? broadcastOp([c.input(0).transpose(-2, -1), g], null) : null,
+  ],
+  saves: [[1], [0]],
+});
+
+function multiplyStacks(a: Tensor, b: Tensor): Tensor {
+  const batchA = a.sizes.slice(0, -2);
+  const batchB = b.sizes.slice(0, -2);
+  const batch = broadcastShapes(batchA, batchB);
+  const m = a.sizes[a.sizes.length - 2];
+  const k = a.sizes[a.sizes.length - 1];
+  const n = b.sizes[b.sizes.length - 1];
+  const out = allocate(a.dtype, [...batch, m, n]);
+  if (out.count === 0) return out;
+  const [am, ak] = a.strides.slice(-2);
+  const [bk, bn] = b.strides.slice(-2);
+  contract({
+    name: "bmm",
+    sizes: { batch, m: [m], n: [n], k: [k] },
+    a: { tensor: a, batch: broadcastStrides(batchA, a.strides.slice(0, -2), batch), m: [am], k: [ak] },
+    b: { tensor: b, batch: broadcastStrides(batchB, b.strides.slice(0, -2), batch), k: [bk], n: [bn] },
+    out: { tensor: out, batch: out.strides.slice(0, -2), m: [n], n: [1] },
+  });
+  return out;
+}
+
+/** Products of matching matrices of two stacks: (b × m × k) · (b × k × n) gives (b × m × n). */
+export function bmm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor {
+  const [a, b, out] = bind("bmm(Tensor self, Tensor mat2, *, Tensor? out=None)", [self, mat2, options]) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  checkStacks(a, b);
+  if (a.dtype !== b.dtype) {
+    throw new RuntimeError(
+      `expected scalar type ${legacyName(a.dtype)} but found ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+    );
+  }
+  refuseBool(a.dtype, "bmm");
+  return finish(batchedOp([a, b], { name: "bmm" }), out);
+}
+
+const mvOp: PrimitiveCall<null> = primitive<null>({
+  name: "mv",
+  compute: ([a, x]) => {
+    const out = allocate(a.dtype, [a.sizes[0]]);
+    if (out.count === 0) return out;
+    contract({
+      name: "mv",
+      sizes: { batch: [], m: [a.sizes[0]], n: [], k: [a.sizes[1]] },
+      a: { tensor: a, m: [a.strides[0]], k: [a.strides[1]] },
+      b: { tensor: x, k: [x.strides[0]], n: [] },
+      out: { tensor: out, m: [1], n: [] },
+    });
+    return out;
+  },
+  gradient: (g, c) => [
+    c.needs(0) ? g.unsqueeze(1).mul(c.input(1)) : null,
+    c.needs(1) ? mvOp([c.input(0).t(), g], null) : null,
+  ],
+  saves: [[1], [0]],
+});
+
+/** The product of a matrix (m × k) and a vector (k). */
+export function mv(self: Tensor, vec: Tensor, options?: ProductOptions): Tensor {
+  const [a, x, out] = bind("mv(Tensor self, Tensor vec, *, Tensor? out=None)", [self, vec, options]) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  checkMatrixVector(a, x, 1, null);
+  if (a.dtype !== x.dtype) {
+    throw new RuntimeError(
+      `addmv input tensors must have the same dtype, but got ${legacyName(x.dtype)}, ${legacyName(a.dtype)}, and ${legacyName(x.dtype)}${wholeNumbersHint(a, x)}`,
+    );
+  }
+  refuseBool(a.dtype, "addmv_impl_cpu");
+  return finish(mvOp([a, x], null), out);
+}
+
+function dotOp(name: "dot" | "vdot"): PrimitiveCall<null> {
+  return primitive<null>({
+    name,
+    compute: ([a, b]) => {
+      const out = allocate(a.dtype, []);
+      runRow({
+        name,
+        key: "dot",
+        outer: [],
+        inner: a.sizes,
+        operands: [
+          { tensor: a, outer: [], inner: a.strides },
+          { tensor: b, outer: [], inner: b.strides },
+          { tensor: out, outer: [], inner: [0] },
+        ],
+        outputs: 1,
+        build: ([x, y], row) => row.store(2, row.reduce("sum", x.mul(y))),
+      });
+      return out;
+    },
+    gradient: (g, c) => [c.needs(0) ? g.mul(c.input(1)) : null, c.needs(1) ? g.mul(c.input(0)) : null],
+    saves: [[1], [0]],
+  });
+}
+
+const dotOps = { dot: dotOp("dot"), vdot: dotOp("vdot") };
+
+function dotProduct(name: "dot" | "vdot", args: readonly unknown[]): Tensor {
+  const other = name === "dot" ? "tensor" : "other";
+  const [a, b, out] = bind(`${name}(Tensor self, Tensor ${other}, *, Tensor? out=None)`, args) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  if (a.sizes.length !== 1 || b.sizes.length !== 1) {
+    throw new RuntimeError(`1D tensors expected, but got ${a.sizes.length}D and ${b.sizes.length}D tensors`);
+  }
+  if (a.dtype !== b.dtype) {
+    throw new RuntimeError(
+      `dot : expected both vectors to have same dtype, but found ${legacyName(a.dtype)} and ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+    );
+  }
+  if (a.count !== b.count) {
+    throw new RuntimeError(
+      `inconsistent tensor size, expected tensor [${a.count}] and src [${b.count}] to have the same number of elements, but got ${a.count} and ${b.count} elements respectively`,
+    );
+  }
+  refuseBool(a.dtype, "dot");
+  return finish(dotOps[name]([a, b], null), out);
+}
+
+/** The sum of products of two vectors. */
+export function dot(self: Tensor, tensor: Tensor, options?: ProductOptions): Tensor {
+  return dotProduct("dot", [self, tensor, options]);
+}
+
+/** The same as `dot`; the two differ for complex numbers only. */
+export function vdot(self: Tensor, other: Tensor, options?: ProductOptions): Tensor {
+  return dotProduct("vdot", [self, other, options]);
+}
+
+/** Sums of products over the last dimensions: shapes (…a, k) and (…b, k) give (…a, …b). A product with a scalar is `mul`. */
+export function inner(self: Tensor, other: Tensor, options?: ProductOptions): Tensor {
+  const [a, b, out] = bind("inner(Tensor self, Tensor other, *, Tensor? out=None)", [self, other, options]) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  if (a.sizes.length === 0 || b.sizes.length === 0) return finish(a.mul(b), out);
+  const k = a.sizes[a.sizes.length - 1];
+  if (k !== b.sizes[b.sizes.length - 1]) {
+    throw new RuntimeError(
+      `inner() the last dimension must match on both input tensors but got shapes ${shapeText(a.sizes)} and ${shapeText(b.sizes)}`,
+    );
+  }
+  const sizes = [...a.sizes.slice(0, -1), ...b.sizes.slice(0, -1)];
+  const rows = numelOf(a.sizes.slice(0, -1));
+  const columns = numelOf(b.sizes.slice(0, -1));
+  return finish(mm(a.reshape(rows, k), b.reshape(columns, k).t()).view(sizes), out);
+}
+
+function outerProduct(name: string, args: readonly unknown[]): Tensor {
+  const [a, b, out] = bind(`${name}(Tensor self, Tensor vec2, *, Tensor? out=None)`, args) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  for (const [label, x] of [
+    ["self", a],
+    ["vec2", b],
+  ] as const) {
+    if (x.sizes.length !== 1) {
+      throw new RuntimeError(`outer: Expected 1-D argument ${label}, but got ${x.sizes.length}-D`);
+    }
+  }
+  return finish(a.reshape(a.count, 1).mul(b), out);
+}
+
+/** All products of the elements of two vectors: a matrix. */
+export function outer(self: Tensor, vec2: Tensor, options?: ProductOptions): Tensor {
+  return outerProduct("outer", [self, vec2, options]);
+}
+
+/** The other name of `outer`. */
+export function ger(self: Tensor, vec2: Tensor, options?: ProductOptions): Tensor {
+  return outerProduct("ger", [self, vec2, options]);
+}
+
+/**
+ * The matrix product with the rules of NumPy's `@`: vectors count as a row or a column that disappears again, dimensions
+ * before the last two are broadcast.
+ */
+export function matmul(self: Tensor, other: Tensor, options?: ProductOptions): Tensor {
+  const [a, b, out] = bind("matmul(Tensor self, Tensor other, *, Tensor? out=None)", [self, other, options]) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  return finish(matmulOf(a, b), out);
+}
+
+function matmulOf(a: Tensor, b: Tensor): Tensor {
+  const ra = a.sizes.length;
+  const rb = b.sizes.length;
+  if (ra === 0 || rb === 0) {
+    throw new RuntimeError(`both arguments to matmul need to be at least 1D, but they are ${ra}D and ${rb}D`);
+  }
+  if (ra === 1 && rb === 1) return dot(a, b);
+  if (ra === 2 && rb === 1) return mv(a, b);
+  if (ra === 1 && rb === 2) return mm(a.unsqueeze(0), b).squeeze(0);
+  if (ra === 2 && rb === 2) return mm(a, b);
+  // A stack times one matrix or vector is one product of a taller matrix.
+  if (rb <= 2) return foldedProduct(a, b);
+  if (ra <= 2) {
+    const product = foldedProduct(b.transpose(-2, -1), ra === 1 ? a : a.t());
+    return ra === 1 ? product : product.transpose(-2, -1).contiguous();
+  }
+  const k = a.sizes[ra - 1];
+  if (a.dtype !== b.dtype) {
+    throw new RuntimeError(
+      `expected scalar type ${legacyName(a.dtype)} but found ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+    );
+  }
+  refuseBool(a.dtype, "bmm");
+  const batch = broadcastShapes(a.sizes.slice(0, -2), b.sizes.slice(0, -2));
+  if (k !== b.sizes[rb - 2]) {
+    throw new RuntimeError(
+      `Expected size for first two dimensions of batch2 tensor to be: [${numelOf(batch)}, ${k}] but got: [${numelOf(batch)}, ${b.sizes[rb - 2]}].`,
+    );
+  }
+  const stackA = asStack(a, batch);
+  const stackB = asStack(b, batch);
+  if (stackA === null || stackB === null) return broadcastOp([a, b], null);
+  const product = batchedOp([stackA, stackB], { name: "bmm" });
+  return unsafeView(product, [...batch, a.sizes[ra - 2], b.sizes[rb - 1]]);
+}
+
+/** `x` as a stack with one batch dimension, if that is a view. */
+function asStack(x: Tensor, batch: Shape): Tensor | null {
+  const own = x.sizes.slice(0, -2);
+  if (own.length !== batch.length || own.some((s, i) => s !== batch[i])) return null;
+  const wanted = [numelOf(batch), ...x.sizes.slice(-2)];
+  return viewStrides(x.sizes, x.strides, wanted) === null ? null : x.view(wanted);
+}
+
+function foldedProduct(a: Tensor, b: Tensor): Tensor {
+  const k = a.sizes[a.sizes.length - 1];
+  const rows = numelOf(a.sizes.slice(0, -1));
+  const sizes = a.sizes.slice(0, -1);
+  const vector = b.sizes.length === 1;
+  if (!vector) sizes.push(b.sizes[1]);
+  if (viewStrides(a.sizes, a.strides, [rows, k]) === null) {
+    // Not viewable as one matrix: its own strides go to the kernel instead of a copy.
+    const column = vector ? b.unsqueeze(1) : b;
+    if (k !== column.sizes[0]) {
+      throw new RuntimeError(`mat1 and mat2 shapes cannot be multiplied (${rows}x${k} and ${column.sizes.join("x")})`);
+    }
+    if (a.dtype !== b.dtype) {
+      throw new RuntimeError(
+        `expected m1 and m2 to have the same dtype, but got: ${cppName(a.dtype)} != ${cppName(b.dtype)}${wholeNumbersHint(a, b)}`,
+      );
+    }
+    refuseBool(a.dtype, "addmm_impl_cpu_");
+    const product = broadcastOp([a, column], null);
+    return vector ? product.squeeze(-1) : product;
+  }
+  const folded = a.reshape(rows, k);
+  return unsafeView(vector ? mv(folded, b) : mm(folded, b), sizes);
+}
+
+const traceOp = primitive<null>({
+  name: "trace",
+  compute: ([x]) => {
+    const out = allocate(x.dtype.is_floating_point ? x.dtype : dt.int64, []);
+    const type = out.dtype.is_floating_point ? null : "i64";
+    runRow({
+      name: "trace",
+      key: "trace",
+      outer: [],
+      inner: [Math.min(...x.sizes)],
+      operands: [
+        { tensor: x, outer: [], inner: [x.strides[0] + x.strides[1]] },
+        { tensor: out, outer: [], inner: [0] },
+      ],
+      outputs: 1,
+      build: ([v], row) => row.store(1, row.reduce("sum", type === null ? v : v.cast("i64"))),
+    });
+    return out;
+  },
+  gradient: (g, c) => {
+    const [rows, columns] = c.shape(0);
+    const count = Math.min(rows, columns);
+    return [g.new_zeros(c.shape(0))._as_strided_add(g.expand(count).contiguous(), [count], [columns + 1], 0)];
+  },
+});
+
+/** The sum of a matrix's diagonal. */
+export function trace(self: Tensor): Tensor {
+  const [x] = bind("trace(Tensor self)", [self]) as [Tensor];
+  if (x.sizes.length !== 2) {
+    throw new RuntimeError(`trace: expected a matrix, but got tensor with dim ${x.sizes.length}`);
+  }
+  return traceOp([x], null);
+}
+
+/** Kronecker's product: every element of `self` times the whole of `other`, as blocks. */
+export function kron(self: Tensor, other: Tensor, options?: ProductOptions): Tensor {
+  const [a, b, out] = bind("kron(Tensor self, Tensor other, *, Tensor? out=None)", [self, other, options]) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  const rank = Math.max(a.sizes.length, b.sizes.length);
+  const lead = (x: Tensor): number[] => [...new Array<number>(rank - x.sizes.length).fill(1), ...x.sizes];
+  const sizesA = lead(a);
+  const sizesB = lead(b);
+  const product = a.reshape(sizesA.flatMap((s) => [s, 1])).mul(b.reshape(sizesB.flatMap((s) => [1, s])));
+  return finish(
+    unsafeView(
+      product,
+      sizesA.map((s, d) => s * sizesB[d]),
+    ),
+    out,
+  );
 }

@@ -4,6 +4,7 @@
  */
 import type { Node } from "../autograd/node.ts";
 import { Tensor } from "../tensor.ts";
+import * as addmm from "./addmm.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as conversion from "./conversion.ts";
 import * as creation from "./creation-methods.ts";
@@ -11,13 +12,16 @@ import * as extrema from "./extrema.ts";
 import * as gradient from "./gradient-methods.ts";
 import * as matmul from "./matmul.ts";
 import * as reductions from "./reductions.ts";
+import * as statistics from "./statistics.ts";
 import * as strided from "./strided.ts";
 import * as unary from "./unary.ts";
 import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  statistics,
   extrema,
+  addmm,
   arithmetic,
   conversion,
   creation,
@@ -31,7 +35,8 @@ const modules = [
 ] as const;
 
 // Written out: computing this intersection from `modules` makes the type of Tensor circular.
-type Ops = typeof arithmetic &
+type Ops = typeof addmm &
+  typeof arithmetic &
   typeof conversion &
   typeof creation &
   typeof gradient &
@@ -41,6 +46,7 @@ type Ops = typeof arithmetic &
   typeof unary &
   typeof values &
   typeof extrema &
+  typeof statistics &
   typeof views;
 
 /** The method of a function; one with overloads declares its own as `method`. */

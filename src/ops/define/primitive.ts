@@ -9,7 +9,7 @@ export const RESULT = 1000;
 export interface PrimitiveSpec<A> {
   readonly name: string;
   /** Computes the result from inputs that need no recording. Views return a tensor that shares inputs[0]'s storage. */
-  readonly compute: (inputs: readonly Tensor[], attrs: A) => Tensor | Tensor[];
+  readonly compute: (inputs: readonly Tensor[], attrs: A, out?: Tensor | null) => Tensor | Tensor[];
   /** Gradients of the inputs. `g` is the gradient of the (first) output; `grads` has those of all, null where none came. */
   readonly gradient?: (
     g: Tensor,
@@ -26,7 +26,8 @@ export interface PrimitiveSpec<A> {
 /** A declared op with one output: called with its tensors and its attributes. */
 export type PrimitiveCall<A> = (inputs: readonly Tensor[], attrs: A) => Tensor;
 
-function toPrimitive<A>(spec: PrimitiveSpec<A>): Primitive<A> {
+/** A declaration as dispatch takes it: for ops that are called in other ways than the two below. */
+export function toPrimitive<A>(spec: PrimitiveSpec<A>): Primitive<A> {
   const { gradient } = spec;
   return {
     name: spec.name,

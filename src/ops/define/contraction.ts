@@ -1,0 +1,150 @@
+/**
+ * The contraction kind over strided tensors: `out[b, m, n] = epilogue(Σ_k a[b, m, k] · b[b, k, n])`, where each of the
+ * four index groups may have several dimensions, which need not be adjacent in memory. A transposed matrix, a window
+ * of a convolution or a diagonal is only another set of strides, so no operand is copied.
+ */
+import { Axis, accumulator, type ComputeType, computeType, constant, type Expr, load, param } from "../../ir/expr.ts";
+import type { ContractionKernel } from "../../ir/kernel.ts";
+import type { Shape } from "../../shape.ts";
+import type { Tensor } from "../../tensor.ts";
+import { KernelCache, launch } from "../launch.ts";
+
+/** A tensor and its strides along the groups. Strides may be negative: the tensor's offset is where all indices are 0. */
+export interface ContractionOperand {
+  readonly tensor: Tensor;
+  readonly batch?: Shape;
+  readonly m?: Shape;
+  readonly n?: Shape;
+  readonly k?: Shape;
+}
+
+export interface ContractionSpec {
+  readonly name: string;
+  /** What `epilogue` depends on besides dtypes and layout. */
+  readonly key?: string;
+  readonly sizes: { readonly batch: Shape; readonly m: Shape; readonly n: Shape; readonly k: Shape };
+  /** Strides along batch, m and k. */
+  readonly a: ContractionOperand;
+  /** Strides along batch, k and n. */
+  readonly b: ContractionOperand;
+  /** Strides along batch, m and n. */
+  readonly out: ContractionOperand;
+  /** Tensors that the epilogue reads, with strides along batch, m and n. */
+  readonly extra?: readonly ContractionOperand[];
+  readonly scalars?: readonly (number | bigint)[];
+  /** The value to store, from the sum; the sum itself by default. All have the type that is accumulated in. */
+  readonly epilogue?: (sum: Expr, extra: readonly Expr[], scalars: readonly Expr[]) => Expr;
+}
+
+type GroupName = "batch" | "m" | "n" | "k";
+const GROUPS: readonly GroupName[] = ["batch", "m", "n", "k"];
+
+interface Group {
+  readonly sizes: number[];
+  /** For each operand. */
+  readonly strides: number[][];
+}
+
+/** The dimensions of a group without those of size 1, adjacent ones merged where they are one in every operand. */
+function planGroup(sizes: Shape, operands: readonly ContractionOperand[], name: GroupName): Group {
+  const out: number[] = [];
+  const strides: number[][] = operands.map(() => []);
+  for (let d = 0; d < sizes.length; d++) {
+    if (sizes[d] === 1) continue;
+    const last = out.length - 1;
+    let merge = last >= 0;
+    for (let i = 0; merge && i < operands.length; i++) {
+      const s = operands[i][name];
+      if (s !== undefined && strides[i][last] !== s[d] * sizes[d]) merge = false;
+    }
+    if (merge) out[last] *= sizes[d];
+    else out.push(sizes[d]);
+    const at = out.length - 1;
+    for (let i = 0; i < operands.length; i++) {
+      const s = operands[i][name];
+      if (s !== undefined) strides[i][at] = s[d];
+    }
+  }
+  return { sizes: out, strides };
+}
+
+const cache = new KernelCache<string>();
+
+/** Computes a contraction into `out`, whose elements must not overlap those of the operands. */
+export function contract(spec: ContractionSpec): void {
+  const { sizes, a, b, out, extra = [], scalars = [] } = spec;
+  const operands = [a, b, ...extra, out];
+  const groups = GROUPS.map((name) => planGroup(sizes[name], operands, name));
+  let key = `${spec.name}${spec.key ?? ""}`;
+  const params: (number | bigint)[] = [];
+  for (const group of groups) for (const s of group.sizes) params.push(s);
+  for (let i = 0; i < operands.length; i++) {
+    key += `|${operands[i].tensor.dtype.id}`;
+    for (const group of groups) {
+      key += ".";
+      for (const s of group.strides[i]) {
+        if (s === 0 || s === 1) key += s;
+        else {
+          key += "s";
+          params.push(s);
+        }
+      }
+    }
+    // An absent group has no strides: the number of dimensions comes from the output or an operand.
+    if (i === 0)
+      key += `:${groups[0].sizes.length}${groups[1].sizes.length}${groups[2].sizes.length}${groups[3].sizes.length}`;
+  }
+  for (const s of scalars) params.push(s);
+  launch(
+    cache.get(key, () => makeKernel(spec, operands, groups)),
+    operands.map((o) => o.tensor),
+    params,
+  );
+}
+
+function makeKernel(
+  spec: ContractionSpec,
+  operands: readonly ContractionOperand[],
+  groups: readonly Group[],
+): ContractionKernel {
+  const types: ComputeType[] = [];
+  const next = (type: ComputeType): Expr => {
+    types.push(type);
+    return param(type, types.length - 1);
+  };
+  const axes = groups.map((group, g) => group.sizes.map((_, d) => new Axis(`${GROUPS[g]}${d}`, next("i32"))));
+  const indices = operands.map((_, i) => {
+    let index = constant("i32", 0);
+    groups.forEach((group, g) => {
+      group.strides[i].forEach((s, d) => {
+        if (s === 1) index = index.add(axes[g][d].index);
+        else if (s !== 0) index = index.add(axes[g][d].index.mul(next("i32")));
+      });
+    });
+    return index;
+  });
+  const outDType = spec.out.tensor.dtype.name;
+  // Half floats are summed in float32, narrow integers in int32.
+  const type = computeType(outDType);
+  const scalars = (spec.scalars ?? []).map(() => next(type));
+  const last = operands.length - 1;
+  const values = operands
+    .slice(0, last)
+    .map((o, i) => load(computeType(o.tensor.dtype.name), i, indices[i]).cast(type));
+  const sum = accumulator(type);
+  const value = spec.epilogue === undefined ? sum : spec.epilogue(sum, values.slice(2), scalars);
+  return {
+    form: "contraction",
+    name: spec.name,
+    buffers: operands.map((o, i) => ({ dtype: o.tensor.dtype.name, access: i < last ? "read" : "write" })),
+    params: types,
+    batch: axes[0],
+    m: axes[1],
+    n: axes[2],
+    k: axes[3],
+    a: values[0],
+    b: values[1],
+    accumulate: type,
+    stores: [{ buffer: last, index: indices[last], value }],
+  };
+}

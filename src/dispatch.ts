@@ -117,3 +117,20 @@ export function checkWritable(self: Tensor): void {
 }
 
 export type { GradientContext, Gradients };
+
+/** An op that overwrites several of its inputs, such as an optimizer's update. It is never recorded. */
+export interface UpdateOp<A> extends Primitive<A> {
+  /** The numbers of the inputs that are written. */
+  readonly writes: readonly number[];
+}
+
+/** Calls an op that overwrites several inputs. */
+export function dispatchUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void {
+  if (interceptor !== null) {
+    interceptor.call(op, inputs, attrs, inputs[op.writes[0]]);
+    return;
+  }
+  for (const i of op.writes) checkWritable(inputs[i]);
+  op.compute(inputs, attrs, null);
+  for (const i of op.writes) inputs[i].version.value++;
+}

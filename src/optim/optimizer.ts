@@ -1,0 +1,248 @@
+/** The base of optimizers: https://pytorch.org/docs/stable/optim.html */
+import { enable_grad, no_grad } from "../autograd/mode.ts";
+import * as dt from "../dtype.ts";
+import { RuntimeError, ValueError } from "../errors.ts";
+import { checkKeywords } from "../ops/define/schema.ts";
+import { pythonRepr } from "../print/index.ts";
+import { describe } from "../shape.ts";
+import { is_tensor, type Tensor } from "../tensor.ts";
+
+/** Options of one group of parameters; the parameters are under `params`. */
+export type ParamGroup<O extends object> = O & { params: Tensor[]; [extra: string]: unknown };
+
+/** What users pass: parameters, named parameters, or groups with options of their own. */
+export type ParamsArgument<O extends object> =
+  | Iterable<Tensor>
+  | Iterable<readonly [string, Tensor]>
+  | Iterable<Partial<O> & { params: Tensor | Iterable<Tensor> }>;
+
+/** What an optimizer remembers of one parameter. */
+export type ParameterState = Record<string, unknown>;
+
+/** PyTorch's form of an optimizer's state: parameters are numbers. */
+export interface OptimizerState {
+  state: Record<string, ParameterState>;
+  param_groups: (Record<string, unknown> & { params: number[] })[];
+}
+
+/** Options that every optimizer has. They say how PyTorch computes, not what; here all updates are fused. */
+export interface CommonOptions {
+  /** Go up the gradient rather than down. */
+  maximize?: boolean;
+  foreach?: boolean | null;
+  differentiable?: boolean;
+}
+
+/** An optimizer. `step()` changes the parameters by their `.grad`. */
+export abstract class Optimizer<O extends object> {
+  readonly defaults: O;
+  param_groups: ParamGroup<O>[] = [];
+  readonly state: Map<Tensor, ParameterState> = new Map();
+  private readonly stepHooks: { pre: StepHook[]; post: StepHook[] } = { pre: [], post: [] };
+
+  constructor(params: ParamsArgument<O>, defaults: O) {
+    if (is_tensor(params)) {
+      throw new TypeError(
+        "params argument given to the optimizer should be an iterable of Tensors or dicts, but got torch.Tensor",
+      );
+    }
+    if (params === null || typeof params !== "object" || !(Symbol.iterator in params)) {
+      throw new TypeError(
+        `params argument given to the optimizer should be an iterable of Tensors or dicts, but got ${describe(params)}`,
+      );
+    }
+    this.defaults = defaults;
+    const list = [...params] as unknown[];
+    if (list.length === 0) throw new ValueError("optimizer got an empty parameter list");
+    if (typeof list[0] === "object" && list[0] !== null && !is_tensor(list[0]) && !Array.isArray(list[0])) {
+      for (const group of list) this.add_param_group(group as Partial<O> & { params: Tensor | Iterable<Tensor> });
+    } else this.add_param_group({ params: list } as unknown as Partial<O> & { params: Tensor[] });
+  }
+
+  /** Adds a group of parameters, with the defaults for options that it does not have. */
+  add_param_group(group: Partial<O> & { params: Tensor | Iterable<Tensor> }): void {
+    if (typeof group !== "object" || group === null || !("params" in group)) {
+      throw new TypeError("param_group must be a dict with a 'params' entry");
+    }
+    const given = is_tensor(group.params) ? [group.params] : [...group.params];
+    const params = given.map((p) => (Array.isArray(p) ? (p[1] as Tensor) : p));
+    for (const p of params) {
+      if (!is_tensor(p))
+        throw new TypeError(`optimizer can only optimize Tensors, but one of the params is ${describe(p)}`);
+      if (!p.is_leaf) throw new ValueError("can't optimize a non-leaf Tensor");
+    }
+    if (new Set(params).size !== params.length) {
+      throw new ValueError("some parameters appear more than once in this parameter group");
+    }
+    for (const other of this.param_groups) {
+      if (other.params.some((p) => params.includes(p))) {
+        throw new ValueError("some parameters appear in more than one parameter group");
+      }
+    }
+    const full = { ...this.defaults, ...group, params } as unknown as ParamGroup<O>;
+    this.validate(full);
+    this.param_groups.push(full);
+  }
+
+  /** Throws ValueError for unusable options. */
+  protected abstract validate(options: O): void;
+
+  /** Updates one parameter by its gradient. Runs without recording. */
+  protected abstract update(parameter: Tensor, grad: Tensor, group: ParamGroup<O>, state: ParameterState): void;
+
+  /** Changes the parameters. A closure, if given, computes the loss (with gradients) first, and its result is returned. */
+  step(): undefined;
+  step<R>(closure: () => R): R;
+  step<R>(closure?: () => R): R | undefined {
+    for (const hook of this.stepHooks.pre) hook(this);
+    const loss = closure === undefined ? undefined : enable_grad(closure);
+    no_grad(() => {
+      for (const group of this.param_groups) {
+        for (const parameter of group.params) {
+          const { grad } = parameter;
+          if (grad === null) continue;
+          let state = this.state.get(parameter);
+          if (state === undefined) this.state.set(parameter, (state = {}));
+          this.update(parameter, grad, group, state);
+        }
+      }
+    });
+    for (const hook of this.stepHooks.post) hook(this);
+    return loss;
+  }
+
+  /** Forgets gradients: `.grad` becomes null, or zero with `set_to_none: false`. */
+  zero_grad(set_to_none: boolean | { set_to_none?: boolean } = true): void {
+    const forget = typeof set_to_none === "boolean" ? set_to_none : (set_to_none.set_to_none ?? true);
+    for (const group of this.param_groups) {
+      for (const parameter of group.params) {
+        if (parameter.grad === null) continue;
+        if (forget) parameter.grad = null;
+        else no_grad(() => parameter.grad?.detach_().zero_());
+      }
+    }
+  }
+
+  /** The state in PyTorch's form; tensors are not copied. */
+  state_dict(): OptimizerState {
+    const numbers = new Map<Tensor, number>();
+    const param_groups = this.param_groups.map((group) => {
+      for (const p of group.params) if (!numbers.has(p)) numbers.set(p, numbers.size);
+      const { params, ...options } = group;
+      return { ...options, params: params.map((p) => numbers.get(p) as number) };
+    });
+    const state: Record<string, ParameterState> = {};
+    for (const [parameter, values] of this.state) {
+      const number = numbers.get(parameter);
+      if (number !== undefined && Object.keys(values).length > 0) state[number] = values;
+    }
+    return { state, param_groups };
+  }
+
+  /** Takes over a state in PyTorch's form: its groups' options, and copies of its tensors. */
+  load_state_dict(state_dict: OptimizerState): void {
+    const saved = state_dict.param_groups;
+    if (!Array.isArray(saved) || saved.length !== this.param_groups.length) {
+      throw new ValueError("loaded state dict has a different number of parameter groups");
+    }
+    const target = new Map<number, Tensor>();
+    saved.forEach((group, g) => {
+      if (group.params.length !== this.param_groups[g].params.length) {
+        throw new ValueError(
+          "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+        );
+      }
+      group.params.forEach((number, i) => {
+        target.set(number, this.param_groups[g].params[i]);
+      });
+    });
+    const state = new Map<Tensor, ParameterState>();
+    for (const [number, values] of Object.entries(state_dict.state)) {
+      const parameter = target.get(Number(number));
+      if (parameter === undefined) continue;
+      const copy: ParameterState = {};
+      for (const [key, value] of Object.entries(values))
+        copy[key] = is_tensor(value) ? adopt(key, value, parameter) : value;
+      state.set(parameter, copy);
+    }
+    this.param_groups = saved.map((group, g) => ({
+      ...group,
+      params: this.param_groups[g].params,
+    })) as unknown as ParamGroup<O>[];
+    this.state.clear();
+    for (const [parameter, values] of state) this.state.set(parameter, values);
+  }
+
+  /** Calls `hook(optimizer)` before each step. */
+  register_step_pre_hook(hook: StepHook): { remove(): void } {
+    return register(this.stepHooks.pre, hook);
+  }
+  /** Calls `hook(optimizer)` after each step. */
+  register_step_post_hook(hook: StepHook): { remove(): void } {
+    return register(this.stepHooks.post, hook);
+  }
+
+  /** PyTorch's text. */
+  toString(): string {
+    let text = `${this.constructor.name} (`;
+    this.param_groups.forEach((group, i) => {
+      text += `\nParameter Group ${i}\n`;
+      for (const key of Object.keys(group).sort()) {
+        if (key !== "params") text += `    ${key}: ${pythonRepr(group[key] as never)}\n`;
+      }
+    });
+    return `${text})`;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+}
+
+type StepHook = (optimizer: Optimizer<never> | Optimizer<object>) => void;
+
+function register(list: StepHook[], hook: StepHook): { remove(): void } {
+  list.push(hook);
+  return {
+    remove: () => {
+      const at = list.indexOf(hook);
+      if (at >= 0) list.splice(at, 1);
+    },
+  };
+}
+
+/** A state tensor for `parameter`: its dtype, except for the count of steps. */
+function adopt(key: string, value: Tensor, parameter: Tensor): Tensor {
+  const dtype = key !== "step" && parameter.is_floating_point() ? parameter.dtype : value.dtype;
+  if (key !== "step" && value.numel() !== parameter.numel()) {
+    throw new RuntimeError(
+      `loaded state '${key}' has shape [${value.shape.join(", ")}], but its parameter has shape [${parameter.shape.join(", ")}]`,
+    );
+  }
+  return value.detach().to(dtype, { copy: true });
+}
+
+/** Adds one to the state's count of steps, a float32 scalar as in PyTorch, and returns it. */
+export function countStep(state: ParameterState, parameter: Tensor): number {
+  const step = (state.step as Tensor | undefined) ?? parameter.new_zeros([], { dtype: dt.float32 });
+  state.step = step.add_(1);
+  return step.item() as number;
+}
+
+/** The state tensor `key`, made of zeros on first use. */
+export function zerosState(state: ParameterState, key: string, parameter: Tensor): Tensor {
+  let tensor = state[key] as Tensor | undefined;
+  if (tensor === undefined) state[key] = tensor = parameter.detach().mul(0).zero_();
+  return tensor;
+}
+
+/** Throws in PyTorch's words if a value is not acceptable. */
+export function requireValid(ok: boolean, what: string, value: unknown): void {
+  if (!ok) throw new ValueError(`Invalid ${what}: ${pythonRepr(value as never)}`);
+}
+
+/** Refuses options that an optimizer does not have. */
+export function withDefaults<O extends object>(optimizer: string, defaults: O, options: object): O {
+  checkKeywords(`${optimizer}.__init__`, options, Object.keys(defaults));
+  return { ...defaults, ...options };
+}

@@ -157,6 +157,7 @@ function extremeOverDims(name: "amax" | "amin", which: Which) {
       keepdim,
       options,
     ]) as [Tensor, number[], boolean, Tensor | null];
+    if (x.sizes.length > 64) throw new RuntimeError("only tensors with up to 64 dims are supported");
     const dims = normalizeDims(d, x.sizes.length);
     if (d.length === 0) requireElements(name, x);
     else requireNonEmpty(`${name}()`, x, dims);

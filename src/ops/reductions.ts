@@ -301,8 +301,8 @@ const countNonzeroOp = primitive<ReducedDims>({
 });
 
 /** How many elements are not 0, in all or along `dim`. */
-export function count_nonzero(self: Tensor, dim?: Dims | { dim?: Dims }): Tensor {
-  const [x, d] = bind("count_nonzero(Tensor self, int[]? dim=None)", [self, dim]) as [Tensor, number[] | null];
+export function count_nonzero(self: Tensor, dim?: Dims | { dim?: Dims }, options?: { dim?: Dims }): Tensor {
+  const [x, d] = bind("count_nonzero(Tensor self, int[]? dim=None)", [self, dim, options]) as [Tensor, number[] | null];
   return countNonzeroOp([x], { dims: normalizeDims(d, x.sizes.length), keepdim: false });
 }
 

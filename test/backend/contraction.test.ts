@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { InterpreterBackend } from "../../src/backend/interpreter/interpreter.ts";
 import { emitContraction } from "../../src/backend/wasm/contraction.ts";
 import { chooseFeatures, type Features } from "../../src/backend/wasm/features.ts";
+import { hostImports } from "../../src/backend/wasm/host.ts";
 import type { DTypeName } from "../../src/dtype.ts";
 import {
   Axis,
@@ -133,6 +134,7 @@ class Launch {
     assert.ok(scratchBytes <= DATA - SCRATCH, `scratch of ${scratchBytes} bytes`);
     const { run } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       env: { memory, scratch: () => SCRATCH },
+      host: hostImports,
     }).exports as { run: (block: number, begin: number, end: number) => void };
     const outputs = [...this.buffers.keys()].filter((i) => this.buffers[i]?.access === "write");
     const read = (addresses: readonly number[]) =>
@@ -329,6 +331,7 @@ for (const features of variants) {
             .fma(2, sum)
             .abs(),
         (_, sum) => sum.gt(0).select(sum, sum.mul(0.25)),
+        (_, sum) => sum.mul(0.125).tanh(),
       ];
       for (const epilogue of epilogues) {
         checkGemm(features, sizes, { epilogue });

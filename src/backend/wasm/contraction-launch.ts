@@ -5,6 +5,7 @@ import { type Callable, type FunctionBuilder, type Local, type MemoryLimits, Mod
 import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
 import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot } from "./contraction-dot.ts";
 import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-epilogue.ts";
+import type { ScalarEnvironment } from "./contraction-expression.ts";
 import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 import { emitMaskedPackGroup, maskConditions, maskPeriodAxes } from "./contraction-mask.ts";
 import { emitPanel } from "./contraction-microkernel.ts";
@@ -12,6 +13,7 @@ import { emitAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
 import { rawElements } from "./elements.ts";
 import type { Features } from "./features.ts";
+import { importHost } from "./host.ts";
 
 /**
  * Rows and columns of a work unit, and the most values of k that are summed before they are added to the rest. An A block
@@ -46,6 +48,7 @@ export class ContractionLaunch {
   private readonly kernel: ContractionKernel;
   private readonly lanes: Lanes;
   private readonly module = new ModuleBuilder();
+  private readonly environment: ScalarEnvironment;
   private readonly scratch: Callable;
   private readonly f: FunctionBuilder;
   /** Bytes of scratch memory that a run needs. */
@@ -63,6 +66,7 @@ export class ContractionLaunch {
     this.lanes = lanesOf(kernel.accumulate, features.relaxed);
     this.module.importMemory("env", "memory", memory);
     this.scratch = this.module.importFunction("env", "scratch", ["i32"], ["i32"]);
+    this.environment = { features, host: importHost(this.module) };
     this.f = this.module.function(["i32", "i32", "i32"], [], "run");
     this.a = tableOperand(kernel, kernel.a, this.lanes);
     this.b = tableOperand(kernel, kernel.b, this.lanes);
@@ -148,14 +152,14 @@ export class ContractionLaunch {
   }
 
   private declareFunctions() {
-    const { kernel, lanes, module, a, b, plan } = this;
+    const { kernel, lanes, module, a, b, plan, environment } = this;
     const { tables } = this.memory;
     const offsets = (access: AffineAccess, group: readonly Axis[], withBatch: boolean) =>
       emitOffsets(module, kernel.buffers.length, access, group, withBatch ? kernel.batch : null);
     const packGroup = emitPackGroup(module, lanes);
     const epilogue = plan
       ? emitStreamEpilogue(module, kernel, lanes, plan, tables)
-      : emitScalarEpilogue(module, kernel, lanes);
+      : emitScalarEpilogue(module, kernel, lanes, environment);
     const stores = plan && { kernel, plan, tables, epilogue };
     const conditions = (operand: TableOperand | null, group: readonly Axis[]) =>
       (operand?.conditions ?? []).map((access) => ({
@@ -179,9 +183,11 @@ export class ContractionLaunch {
         rows: offsets(stream, kernel.m, false),
         columns: offsets(stream, kernel.n, true),
       })),
-      packA: a ? emitPackA(module, lanes, groupPacker(a, UNIT_ROWS)) : emitScalarPackA(module, kernel, lanes),
+      packA: a
+        ? emitPackA(module, lanes, groupPacker(a, UNIT_ROWS))
+        : emitScalarPackA(module, kernel, lanes, environment),
       packGroup: groupPacker(b, UNIT_COLUMNS),
-      packB: b ? null : emitScalarPackB(module, kernel, lanes),
+      packB: b ? null : emitScalarPackB(module, kernel, lanes, environment),
       packedPanel: emitPanel(module, lanes, "panel", stores),
       directPanel: b && emitPanel(module, lanes, "table", stores),
       epilogue,

@@ -6,7 +6,7 @@ import type { Axis, Expr } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { emitDecode, Parameters } from "./contraction-affine.ts";
-import { ScalarExpressions } from "./contraction-expression.ts";
+import { type ScalarEnvironment, ScalarExpressions } from "./contraction-expression.ts";
 import { emitTileRows, type Lanes, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
 import { encodeStore, rawElements } from "./elements.ts";
 
@@ -84,12 +84,17 @@ function emitRun(
 }
 
 /** A function (block, batch, m0, rows, k0, k, dest): packs `rows` rows of A. */
-export function emitScalarPackA(module: ModuleBuilder, kernel: ContractionKernel, lanes: Lanes): FunctionBuilder {
+export function emitScalarPackA(
+  module: ModuleBuilder,
+  kernel: ContractionKernel,
+  lanes: Lanes,
+  environment: ScalarEnvironment,
+): FunctionBuilder {
   const f = module.function(new Array(7).fill("i32"), []);
   const [block, batch, row, left, k0, k, dest] = [0, 1, 2, 3, 4, 5, 6].map((i) => f.parameter(i));
   const parameters = new Parameters(f, block, kernel.buffers.length);
   const indices = new Indices(f, parameters, [...kernel.batch, ...kernel.m, ...kernel.k]);
-  const expressions = new ScalarExpressions(f, block, kernel.buffers, indices.locals);
+  const expressions = new ScalarExpressions(f, block, kernel.buffers, indices.locals, environment);
   const rows = f.local("i32");
   const inTile = f.local("i32");
   const to = f.local("i32");
@@ -115,12 +120,17 @@ export function emitScalarPackA(module: ModuleBuilder, kernel: ContractionKernel
 }
 
 /** A function (block, batch, n0, count, k0, k, dest): packs a panel of B of which `count` columns exist. */
-export function emitScalarPackB(module: ModuleBuilder, kernel: ContractionKernel, lanes: Lanes): FunctionBuilder {
+export function emitScalarPackB(
+  module: ModuleBuilder,
+  kernel: ContractionKernel,
+  lanes: Lanes,
+  environment: ScalarEnvironment,
+): FunctionBuilder {
   const f = module.function(new Array(7).fill("i32"), []);
   const [block, batch, n0, count, k0, k, dest] = [0, 1, 2, 3, 4, 5, 6].map((i) => f.parameter(i));
   const parameters = new Parameters(f, block, kernel.buffers.length);
   const indices = new Indices(f, parameters, [...kernel.batch, ...kernel.n, ...kernel.k]);
-  const expressions = new ScalarExpressions(f, block, kernel.buffers, indices.locals);
+  const expressions = new ScalarExpressions(f, block, kernel.buffers, indices.locals, environment);
   const column = f.local("i32");
   const to = f.local("i32");
   f.get(batch);
@@ -142,13 +152,18 @@ export function emitScalarPackB(module: ModuleBuilder, kernel: ContractionKernel
 }
 
 /** A function (block, batch, m0, rows, n0, count, tile): the stores for `count` columns of a panel. */
-export function emitScalarEpilogue(module: ModuleBuilder, kernel: ContractionKernel, lanes: Lanes): FunctionBuilder {
+export function emitScalarEpilogue(
+  module: ModuleBuilder,
+  kernel: ContractionKernel,
+  lanes: Lanes,
+  environment: ScalarEnvironment,
+): FunctionBuilder {
   const f = module.function(new Array(7).fill("i32"), []);
   const [block, batch, m0, rows, n0, count, tile] = [0, 1, 2, 3, 4, 5, 6].map((i) => f.parameter(i));
   const parameters = new Parameters(f, block, kernel.buffers.length);
   const indices = new Indices(f, parameters, [...kernel.batch, ...kernel.m, ...kernel.n]);
   const sum = f.local(lanes.type);
-  const expressions = new ScalarExpressions(f, block, kernel.buffers, indices.locals, sum);
+  const expressions = new ScalarExpressions(f, block, kernel.buffers, indices.locals, environment, sum);
   const row = f.local("i32");
   const column = f.local("i32");
   const address = f.local("i32");

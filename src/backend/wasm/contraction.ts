@@ -13,8 +13,9 @@ import type { Features } from "./features.ts";
 
 export interface EmittedContraction {
   /**
-   * A module that exports `run(block, begin, end)` and imports `env.memory` and `env.scratch(bytes)`, a function that gives
-   * the address of that many bytes (a multiple of 16) for the duration of the run; threads need a scratch area each.
+   * A module that exports `run(block, begin, end)` and imports `env.memory`, `env.scratch(bytes)`, a function that gives
+   * the address of that many bytes (a multiple of 16) for the duration of the run, and what host.ts lists. Threads need a
+   * scratch area each.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The number of work units of a launch; `read(slot)` is the i32 in the 8-byte slot of its parameter block. */

@@ -11,7 +11,9 @@ import * as creation from "./creation-methods.ts";
 import * as extrema from "./extrema.ts";
 import * as gradient from "./gradient-methods.ts";
 import * as matmul from "./matmul.ts";
+import * as random from "./random-methods.ts";
 import * as reductions from "./reductions.ts";
+import * as softmax from "./softmax.ts";
 import * as statistics from "./statistics.ts";
 import * as strided from "./strided.ts";
 import * as unary from "./unary.ts";
@@ -19,6 +21,7 @@ import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  softmax,
   statistics,
   extrema,
   addmm,
@@ -27,6 +30,7 @@ const modules = [
   creation,
   gradient,
   matmul,
+  random,
   reductions,
   strided,
   unary,
@@ -41,12 +45,14 @@ type Ops = typeof addmm &
   typeof creation &
   typeof gradient &
   typeof matmul &
+  typeof random &
   typeof reductions &
   typeof strided &
   typeof unary &
   typeof values &
   typeof extrema &
   typeof statistics &
+  typeof softmax &
   typeof views;
 
 /** The method of a function; one with overloads declares its own as `method`. */

@@ -1,0 +1,147 @@
+/** Softmax and its logarithm. */
+import type { DType } from "../dtype.ts";
+import { NotImplementedError } from "../errors.ts";
+import { computeType, type Expr } from "../ir/expr.ts";
+import { normalizeDim } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
+import { legacyName } from "./define/promote.ts";
+import { bind } from "./define/schema.ts";
+import { allocate, type RowBuilder, runRow } from "./row.ts";
+
+interface SoftmaxAttrs {
+  readonly dim: number;
+}
+
+/** Runs a kernel whose rows are the elements along `dim`; the result has the shape and dtype of the first input. */
+function alongDim(
+  name: string,
+  inputs: readonly Tensor[],
+  dim: number,
+  build: (values: readonly Expr[], row: RowBuilder) => Expr,
+): Tensor {
+  const { sizes, dtype } = inputs[0];
+  const out = allocate(dtype, sizes);
+  const type = computeType(dtype.name);
+  const scalar = sizes.length === 0;
+  const split = (tensor: Tensor) => ({
+    tensor,
+    outer: scalar ? [] : tensor.strides.filter((_, d) => d !== dim),
+    inner: [scalar ? 1 : tensor.strides[dim]],
+  });
+  runRow({
+    name,
+    key: name,
+    outer: scalar ? [] : sizes.filter((_, d) => d !== dim),
+    inner: [scalar ? 1 : sizes[dim]],
+    operands: [...inputs.map(split), split(out)],
+    outputs: 1,
+    build: (values, row) =>
+      row.store(
+        inputs.length,
+        build(
+          values.map((v) => v.cast(type)),
+          row,
+        ),
+      ),
+  });
+  return out;
+}
+
+const softmaxBackwardOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
+  name: "_softmax_backward_data",
+  compute: ([g, y], { dim }) =>
+    alongDim("softmax_backward", [g, y], dim, ([dy, p], row) => p.mul(dy.sub(row.reduce("sum", dy.mul(p))))),
+  gradient: (gg, c) => {
+    const { dim } = c.attrs;
+    const y = c.input(1);
+    const g = c.input(0);
+    const byOutput = c.needs(1)
+      ? g
+          .mul(gg)
+          .sub(y.mul(g).sum(dim, true).mul(gg))
+          .sub(g.mul(y.mul(gg).sum(dim, true)))
+      : null;
+    return [softmaxBackwardOp([gg, y], c.attrs), byOutput];
+  },
+  saves: [[0, 1]],
+});
+
+const softmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
+  name: "_softmax",
+  nodeName: "SoftmaxBackward",
+  compute: ([x], { dim }) =>
+    alongDim("softmax", [x], dim, ([v], row) => {
+      const e = v.sub(row.reduce("max", v)).exp();
+      return e.div(row.reduce("sum", e));
+    }),
+  gradient: (g, c) => [softmaxBackwardOp([g, c.output()], c.attrs)],
+  saves: [[RESULT]],
+});
+
+const logSoftmaxBackwardOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
+  name: "_log_softmax_backward_data",
+  compute: ([g, y], { dim }) =>
+    alongDim("log_softmax_backward", [g, y], dim, ([dy, logp], row) => dy.sub(logp.exp().mul(row.reduce("sum", dy)))),
+  gradient: (gg, c) => {
+    const { dim } = c.attrs;
+    const p = c.input(1).exp();
+    const byOutput = c.needs(1) ? c.input(0).sum(dim, true).mul(p).mul(gg).neg() : null;
+    return [gg.sub(gg.mul(p).sum(dim, true)), byOutput];
+  },
+  saves: [[0, 1]],
+});
+
+const logSoftmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
+  name: "_log_softmax",
+  nodeName: "LogSoftmaxBackward",
+  compute: ([x], { dim }) =>
+    alongDim("log_softmax", [x], dim, ([v], row) => {
+      const shifted = v.sub(row.reduce("max", v));
+      return shifted.sub(row.reduce("sum", shifted.exp()).log());
+    }),
+  gradient: (g, c) => [logSoftmaxBackwardOp([g, c.output()], c.attrs)],
+  saves: [[RESULT]],
+});
+
+/** Keyword arguments of `softmax`. */
+export interface SoftmaxOptions {
+  readonly dim?: number;
+  /** The input is converted to this type first. */
+  readonly dtype?: DType | null;
+  readonly out?: Tensor;
+}
+
+type Softmax = (
+  self: Tensor,
+  dim: number | SoftmaxOptions,
+  dtype?: DType | null | SoftmaxOptions,
+  options?: SoftmaxOptions,
+) => Tensor;
+
+function softmaxFunction(name: "softmax" | "log_softmax", op: PrimitiveCall<SoftmaxAttrs>): Softmax {
+  const signature = `${name}(Tensor self, int dim, dtype? dtype=None, *, Tensor? out=None)`;
+  return (self, dim, dtype, options) => {
+    const [input, d, type, out] = bind(signature, [self, dim, dtype, options]) as [
+      Tensor,
+      number,
+      DType | null,
+      Tensor | null,
+    ];
+    const x = type !== null && type !== input.dtype ? input.to(type) : input;
+    const at = normalizeDim(d, x.sizes.length);
+    if (!x.dtype.is_floating_point) {
+      const kernel = at >= x.sizes.length - 1 ? "softmax_lastdim_kernel_impl" : "softmax_kernel_impl";
+      throw new NotImplementedError(
+        `"${name === "softmax" ? kernel : `log_${kernel}`}" not implemented for '${legacyName(x.dtype)}'`,
+      );
+    }
+    const result = op([x], { dim: at });
+    return out === null ? result : out.copyResult_(result);
+  };
+}
+
+/** exp(x) / Σ exp(x) along `dim`: positive numbers that add up to 1. */
+export const softmax: Softmax = softmaxFunction("softmax", softmaxOp);
+/** The logarithm of `softmax`, computed without under- or overflow. */
+export const log_softmax: Softmax = softmaxFunction("log_softmax", logSoftmaxOp);

@@ -1,9 +1,12 @@
 /** Elements of tensors as typed arrays over the heap, for ops that are JavaScript. */
 import type { DType } from "../dtype.ts";
+import { float32, float64 } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { bfloat16Bits, float16Bits } from "../random/arrays.ts";
 import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
+import { copyInto } from "./copy.ts";
+import { allocate } from "./row.ts";
 
 export type ElementArray =
   | Uint8Array
@@ -97,4 +100,21 @@ export function checkOverflow(value: number | bigint | boolean, dtype: DType, su
   if (overflows(value, dtype)) {
     throw new RuntimeError(`value cannot be converted to type ${dtype.name}${suffix} without overflow`);
   }
+}
+
+/** The arrays of several tensors, taken together: taking one could bring back a spilled other and move the heap. */
+export function elementsOfAll(...tensors: readonly Tensor[]): ElementArray[] {
+  for (const t of tensors) void t.storage.address;
+  return tensors.map((t) => elementsOf(t));
+}
+
+/** A copy of the elements in row-major order, as float64 for that type, else as float32. */
+export function floatsOf(x: Tensor): Float32Array | Float64Array {
+  const type = x.dtype === float64 ? float64 : float32;
+  let source = x;
+  if (!x.contiguousLayout || x.dtype !== type) {
+    source = allocate(type, x.sizes);
+    copyInto(source, x);
+  }
+  return elementsOf(source).slice() as Float32Array | Float64Array;
 }

@@ -389,7 +389,7 @@ def general_extras(op, dtype, samples):
         call = [list(args), kwargs]
         changes = [("layout", swap_layout), ("stepped", step_layout)]
         if dtype.is_floating_point:
-            if op.name not in ("byte", "char", "short", "int", "long"):
+            if op.name not in CASTS:
                 changes.append(("special values", sprinkle))
             changes += [("ties", tie), ("zeros", lambda x: x * 0 if x.dtype.is_floating_point else x),
                         ("expanded", expand_first)]
@@ -627,6 +627,14 @@ def same(a, b):
     return type(a) is type(b) and (a == b or a != a and b != b)
 
 
+# What does not fit has no defined result. A byte is cut out of an int64.
+CASTS = {"byte": 2.0**63, "char": 127, "short": 32767, "int": 2.0**31 - 1024, "long": 2.0**62}
+
+
+def in_range(x, limit):
+    return bool((x.detach().double().abs() <= limit).all())
+
+
 def restride(x):
     y = step_layout(x.detach()) if x.numel() else x.detach()
     return y.requires_grad_(x.requires_grad)
@@ -655,6 +663,8 @@ def gradients(call, seed):
 
 UNWANTED_ERRORS = re.compile(r"not implemented for|not supported on|same device|meta|sparse|complex|cuda|Cuda|named tensor|symint|not support"
                              r"|Sparse|nvrtc|quantized|cpu and|Numpy|numpy|autograd|JIT|jit|mkldnn|fake")
+# An extra sample may ask for an argument that the op has not.
+PARSER_ERRORS = re.compile(r"invalid combination of arguments|unexpected keyword|must be|takes|missing")
 PY_CLASSES = ("RuntimeError", "ValueError", "IndexError", "TypeError", "NotImplementedError")
 
 
@@ -694,6 +704,10 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
         index = args[1] if isinstance(args[1], (tuple, list)) else [args[1]]
         args = (args[0], [torch.tensor(i) if isinstance(i, (list, tuple)) else i for i in index])
     enc_args, enc_kwargs = encode(list(args), blob), encode(kwargs, blob)["dict"]
+    if op.name in BINARY and not tensors_of([args, kwargs]):
+        raise Unsupported("two numbers")
+    if op.name in CASTS and any(t.is_floating_point() and not in_range(t, CASTS[op.name]) for t in tensors_of(args)):
+        raise Unsupported("no defined integer")
     if not want_grad or target.endswith("_"):
         for t in walk_entries([enc_args, enc_kwargs]):
             t.pop("grad", None)
@@ -721,6 +735,8 @@ def record(op, target, args, kwargs, dtype, source, want_grad):
             failure = error
     if failure is not None:
         sample["error"] = error_of(failure)
+        if source != "error" and sample["error"]["class"] == "TypeError" and PARSER_ERRORS.search(str(failure)):
+            raise Unsupported("no such overload")
         try:
             # A whole float that PyTorch refuses only because it is not an int.
             run_call(fresh(whole_floats_as_ints=True), seed)

@@ -368,7 +368,7 @@ for (const features of variants) {
 
   test(`convolutions with padding, stride, dilation and groups, and their gradients${suffix}`, () => {
     const random = new Random(11);
-    for (let round = 0; round < 24; round++) {
+    for (let round = 0; round < 14; round++) {
       const plain = round % 3 === 0;
       checkConvolution(features, {
         batch: random.int(1, 3),
@@ -402,11 +402,15 @@ test("infinities count once in dot products over runs of uneven length", () => {
     stores: [{ buffer: c, index: l.index([M, 3], [N, 1]), value: accumulator("f32") }],
   });
   for (const features of variants)
-    for (const position of [3, 4, 5, 6, 12, 20])
-      l.check(kernel, features, 2e-6, (array, buffer) => {
-        if (buffer === a) array[position] = Number.POSITIVE_INFINITY;
-        if (buffer === b) for (let i = 0; i < array.length; i++) array[i] = 1 + (i % 3);
-      });
+    for (const [infinite, finite] of [
+      [a, b],
+      [b, a],
+    ])
+      for (const position of [3, 4, 5, 6, 12, 20])
+        l.check(kernel, features, 2e-6, (array, buffer) => {
+          if (buffer === infinite) array[position] = Number.POSITIVE_INFINITY;
+          if (buffer === finite) for (let i = 0; i < array.length; i++) array[i] = 1 + (i % 3);
+        });
 });
 
 interface Convolution {

@@ -2,6 +2,7 @@
 import { type AccumulateGrad, gradientAccumulator } from "../autograd/accumulate.ts";
 import { type BackwardCallOptions, backward as runBackward } from "../autograd/backward.ts";
 import { gradientEdge } from "../autograd/record.ts";
+import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { sameShape, shapeText } from "../shape.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
@@ -144,9 +145,13 @@ Object.defineProperty(Tensor.prototype, "data", {
   set(this: Tensor, value: Tensor) {
     if (!is_tensor(value)) throw new TypeError("Variable data has to be a tensor");
     if (value.dtype !== this.dtype) {
-      throw new RuntimeError(
-        `Kindling: .data cannot change the dtype of a tensor from ${this.dtype} to ${value.dtype}`,
-      );
+      if (this.requires_grad && !value.dtype.is_floating_point) {
+        throw new RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype");
+      }
+      // Only here does a tensor change its dtype: a converted parameter stays the object that optimizers hold.
+      (this as { dtype: DType }).dtype = value.dtype;
+      // Graphs recorded before accumulate into what this tensor was.
+      this.accumulator = null;
     }
     this.storage = value.storage;
     this.sizes = value.sizes;

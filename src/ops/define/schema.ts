@@ -34,7 +34,7 @@ export function isOptions(x: unknown): x is Record<string, unknown> {
 const parsed = new Map<string, Schema>();
 
 function parse(text: string): Schema {
-  const match = /^(\w+)\((.*)\)$/.exec(text);
+  const match = /^([\w.]+)\((.*)\)$/.exec(text);
   if (match === null) throw new Error(`Kindling: bad signature ${text}`);
   const parameters: Parameter[] = [];
   let keywordOnly = false;
@@ -79,11 +79,21 @@ function literal(text: string): unknown {
   return value;
 }
 
-/** Binds the arguments of one call. Throws TypeError in PyTorch's words. */
-export function bind(signature: string, args: readonly unknown[]): unknown[] {
+function schemaOf(signature: string): Schema {
   let schema = parsed.get(signature);
   if (schema === undefined) parsed.set(signature, (schema = parse(signature)));
-  const { name, parameters } = schema;
+  return schema;
+}
+
+/** As `bind`, but gives the values by name. */
+export function bindNamed(signature: string, args: readonly unknown[]): Record<string, unknown> {
+  const values = bind(signature, args);
+  return Object.fromEntries(schemaOf(signature).parameters.map((p, i) => [p.name, values[i]]));
+}
+
+/** Binds the arguments of one call. Throws TypeError in PyTorch's words. */
+export function bind(signature: string, args: readonly unknown[]): unknown[] {
+  const { name, parameters } = schemaOf(signature);
   let count = args.length;
   let keywords: Record<string, unknown> | null = null;
   while (count > 0 && args[count - 1] === undefined) count--;
@@ -110,7 +120,10 @@ export function bind(signature: string, args: readonly unknown[]): unknown[] {
       given = value !== undefined;
     }
     if (!given) {
-      if (p.required) throw new TypeError(`${name}() missing 1 required positional argument: '${p.name}'`);
+      if (p.required) {
+        const missing = parameters.slice(i).filter((q) => q.required && keywords?.[q.name] === undefined);
+        throw missingArguments(name, missing);
+      }
       values[i] = p.fallback;
       continue;
     }
@@ -129,6 +142,14 @@ export function bind(signature: string, args: readonly unknown[]): unknown[] {
       parameters.map((p) => p.name),
     );
   return values;
+}
+
+function missingArguments(name: string, missing: readonly Parameter[]): TypeError {
+  const quoted = missing.map((p) => `'${p.name}'`);
+  const list = quoted.length < 3 ? quoted.join(" and ") : `${quoted.slice(0, -1).join(", ")}, and ${quoted.at(-1)}`;
+  const kind = missing.every((p) => p.keywordOnly) ? "keyword-only" : "positional";
+  const noun = missing.length === 1 ? "argument" : "arguments";
+  return new TypeError(`${name}() missing ${missing.length} required ${kind} ${noun}: ${list}`);
 }
 
 function isInt(x: unknown): boolean {

@@ -58,7 +58,7 @@ export interface MemoryStats {
 /** Size classes: eight steps a doubling, so at most 12.5 % of a block is wasted. */
 function classSize(bytes: number): number {
   if (bytes <= 512) return (bytes + ALIGN - 1) & ~(ALIGN - 1);
-  const step = 2 ** Math.max(6, Math.floor(Math.log2(bytes - 1)) - 2);
+  const step = 2 ** Math.max(6, Math.floor(Math.log2(bytes - 1)) - 3);
   return Math.ceil(bytes / step) * step;
 }
 
@@ -236,7 +236,7 @@ export class Heap {
       let take = size;
       if (classSize(size) !== size) {
         // The greatest class size below `size`.
-        const step = size <= 512 ? ALIGN : 2 ** Math.max(6, Math.floor(Math.log2(size)) - 2);
+        const step = size <= 512 ? ALIGN : 2 ** Math.max(6, Math.floor(Math.log2(size)) - 3);
         take = Math.floor(size / step) * step;
         while (classSize(take) !== take) take -= ALIGN;
       }

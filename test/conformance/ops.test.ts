@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { callText } from "./format.ts";
 import { goldenOps, loadOp } from "./golden.ts";
 import type { Api } from "./target.ts";
-import { loadApi } from "./target.ts";
+import { checkKernels, loadApi } from "./target.ts";
 import type { OpReport } from "./walk.ts";
 import { walkOp } from "./walk.ts";
 
@@ -15,8 +15,10 @@ const SHOWN = 5;
 
 let api: Api | undefined;
 let reason: unknown;
+let kernels: Awaited<ReturnType<typeof checkKernels>> | undefined;
 try {
   api = await loadApi();
+  kernels = await checkKernels();
 } catch (error) {
   reason = error;
 }
@@ -49,6 +51,13 @@ for (const name of goldenOps()) {
     assert.fail(`${failing} of ${report.samples} samples of ${name} fail\n${lines.join("\n")}`);
   });
 }
+
+test("every kernel that ran agrees with the interpreter", (t) => {
+  assert.ok(kernels !== undefined && kernels.backend.statistics.checked > 1000);
+  t.diagnostic(JSON.stringify(kernels.backend.statistics));
+  const first = kernels.mismatches.slice(0, SHOWN).map((error) => error.message);
+  assert.equal(kernels.mismatches.length, 0, first.join("\n"));
+});
 
 after(() => {
   const failing = reports.filter((r) => r.failures.length > 0 || (r.missing && !r.extra));

@@ -1,4 +1,5 @@
 /** Kindling as the conformance suite sees it: a namespace looked up by name, so that a missing op is a failing test. */
+import { CheckingBackend, type KernelMismatch } from "../../src/backend/checking.ts";
 import type { Golden, GoldenTensor, Sample, Values } from "./golden.ts";
 import { isTensor, storedBytes, stridedCopy } from "./golden.ts";
 
@@ -24,6 +25,21 @@ export interface Api {
   torch: Namespace;
   functional: Namespace;
   prototype: Namespace;
+}
+
+/**
+ * Lets the interpreter repeat every kernel that runs from now on, and collects where it disagrees with the code generator.
+ * The kernels are caught at launch, so this covers whatever the suite happens to produce.
+ */
+export async function checkKernels(): Promise<{ backend: CheckingBackend; mismatches: KernelMismatch[] }> {
+  const { setBackend } = await import("../../src/ops/launch.ts");
+  const mismatches: KernelMismatch[] = [];
+  let backend: CheckingBackend | undefined;
+  setBackend((_, current) => {
+    backend = new CheckingBackend(current, { onMismatch: (error) => mismatches.push(error) });
+    return backend;
+  });
+  return { backend: backend as CheckingBackend, mismatches };
 }
 
 /** Loads Kindling; rejects with the reason where it does not load. */

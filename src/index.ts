@@ -20,6 +20,7 @@ export * from "./ops/random.ts";
 export { bernoulli, multinomial } from "./ops/random-methods.ts";
 export * from "./ops/ranges.ts";
 export * from "./ops/reductions.ts";
+export * from "./ops/scan.ts";
 export * from "./ops/softmax.ts";
 export * from "./ops/statistics.ts";
 export * from "./ops/unary.ts";

@@ -13,6 +13,7 @@ import * as gradient from "./gradient-methods.ts";
 import * as matmul from "./matmul.ts";
 import * as random from "./random-methods.ts";
 import * as reductions from "./reductions.ts";
+import * as scan from "./scan.ts";
 import * as softmax from "./softmax.ts";
 import * as statistics from "./statistics.ts";
 import * as strided from "./strided.ts";
@@ -21,6 +22,7 @@ import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  scan,
   softmax,
   statistics,
   extrema,
@@ -53,6 +55,7 @@ type Ops = typeof addmm &
   typeof extrema &
   typeof statistics &
   typeof softmax &
+  typeof scan &
   typeof views;
 
 /** The method of a function; one with overloads declares its own as `method`. */

@@ -1,6 +1,6 @@
 /** Normalization layers as functions: layer, batch, group, instance and root-mean-square norm. */
 import { is_grad_enabled } from "../autograd/mode.ts";
-import type { GradientContext } from "../dispatch.ts";
+import { checkWritable, type GradientContext } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import { IndexError, NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
 import { type Shape, sameShape, shapeText } from "../shape.ts";
@@ -232,12 +232,12 @@ function checkCount(name: string, t: Tensor | null, channels: number): void {
 }
 
 function checkBatchNorm(x: Tensor, w: Tensor | null, b: Tensor | null, rm: Tensor | null, rv: Tensor | null): void {
-  if (x.sizes.length < 2) {
+  if (x.sizes.length === 0 || (x.sizes.length < 2 && x.count > 0)) {
     throw new IndexError(
       `Dimension out of range (expected to be in range of [-${Math.max(x.sizes.length, 1)}, ${Math.max(x.sizes.length, 1) - 1}], but got 1)`,
     );
   }
-  const channels = x.sizes[1];
+  const channels = x.sizes[1] ?? 0;
   checkCount("running_mean", rm, channels);
   checkCount("running_var", rv, channels);
   checkCount("weight", w, channels);
@@ -285,11 +285,9 @@ export function native_batch_norm(
     running: rm !== null,
     momentum: m,
   };
-  // An empty batch has no statistics, and leaves the running ones alone.
-  const empty = x.count === 0 && train;
-  const inputs = empty ? inputsOf(x, w, b) : inputsOf(x, w, b, rm, rv);
+  if (train) for (const t of [rm, rv]) if (t !== null) checkWritable(t);
   const op = train ? batchNormOp : batchNormEvalOp;
-  return op(inputs, empty ? { ...attrs, running: false } : attrs) as [Tensor, Tensor, Tensor];
+  return op(inputsOf(x, w, b, rm, rv), attrs) as [Tensor, Tensor, Tensor];
 }
 
 /**
@@ -308,6 +306,14 @@ export function batch_norm(
   eps: number,
   _cudnn_enabled = true,
 ): Tensor {
+  if (input instanceof Tensor && input.count === 0) {
+    // An empty batch has no statistics, and leaves the running ones alone.
+    checkBatchNorm(input, weight, bias, running_mean, running_var);
+    let out = input.clone();
+    if (weight !== null) out = out.mul(weight.select(0, 0));
+    if (bias !== null) out = out.add(bias.select(0, 0));
+    return out;
+  }
   return native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)[0];
 }
 
@@ -344,6 +350,9 @@ export function group_norm(
   }
   if (groups <= 0) throw new RuntimeError(`Expected num groups to be greater than 0, got ${groups}`);
   const channels = x.sizes[1];
+  const positions = x.sizes.slice(2).reduce((p, q) => p * q, 1);
+  if (channels === 0) throw new RuntimeError("Expected number of channels to be greater than 0, got 0");
+  if (positions === 0) throw new RuntimeError("Expected HxW to be greater than 0, got 0");
   if (channels % groups !== 0) {
     throw new RuntimeError(
       `Expected number of channels in input to be divisible by num_groups, but got input of shape ${shapeText(x.sizes)} and num_groups=${groups}`,
@@ -391,9 +400,10 @@ export function instance_norm(
   if (!use_input_stats && (running_mean === null || running_var === null)) {
     throw new RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false");
   }
+  if (use_input_stats) for (const t of [running_mean, running_var]) if (t !== null) checkWritable(t);
   const [n, channels, ...rest] = input.sizes;
   const repeat = (t: Tensor | null): Tensor | null =>
-    t === null ? null : t.unsqueeze(0).expand([n, channels]).reshape([-1]);
+    t === null ? null : t.unsqueeze(0).expand([n, channels]).clone({ memory_format: "contiguous_format" }).view([-1]);
   const rm = repeat(running_mean);
   const rv = repeat(running_var);
   const flat = input.reshape([1, n * channels, ...rest]);

@@ -131,6 +131,7 @@ function softmaxFunction(name: "softmax" | "log_softmax", op: PrimitiveCall<Soft
     const x = type !== null && type !== input.dtype ? input.to(type) : input;
     const at = normalizeDim(d, x.sizes.length);
     if (!x.dtype.is_floating_point) {
+      if (x.count === 0) return out === null ? x.clone() : out.copyResult_(x);
       const kernel = at >= x.sizes.length - 1 ? "softmax_lastdim_kernel_impl" : "softmax_kernel_impl";
       throw new NotImplementedError(
         `"${name === "softmax" ? kernel : `log_${kernel}`}" not implemented for '${legacyName(x.dtype)}'`,

@@ -1,0 +1,355 @@
+/** Running sums, products and extreme values along a dimension. */
+
+import { is_grad_enabled } from "../autograd/mode.ts";
+import type { DType } from "../dtype.ts";
+import * as dt from "../dtype.ts";
+import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { normalizeDim, shapeText } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { copied } from "./copy.ts";
+import { type Elements, routineType, withElements } from "./define/axis.ts";
+import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
+import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
+import { legacyName } from "./define/promote.ts";
+import { bind } from "./define/schema.ts";
+import { cat } from "./joining.ts";
+import { allocate } from "./row.ts";
+
+interface ScanAttrs {
+  readonly dim: number;
+  readonly dtype: DType;
+}
+
+/** The elements of a contiguous tensor as lines along `dim`: their starts, their step, and their length. */
+interface Lines {
+  readonly outer: number;
+  readonly length: number;
+  readonly step: number;
+}
+
+function linesOf(x: Tensor, dim: number): Lines {
+  if (x.sizes.length === 0) return { outer: 1, length: 1, step: 1 };
+  let outer = 1;
+  let step = 1;
+  for (let d = 0; d < dim; d++) outer *= x.sizes[d];
+  for (let d = dim + 1; d < x.sizes.length; d++) step *= x.sizes[d];
+  return { outer, length: x.sizes[dim], step };
+}
+
+/** Calls `line` with the position of the first element of each line. */
+function eachLine({ outer, length, step }: Lines, line: (start: number) => void): void {
+  if (length === 0) return;
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < step; i++) line(o * length * step + i);
+  }
+}
+
+type NumberElements = Exclude<Elements, BigInt64Array>;
+
+/** Scans float64 accumulators, rounding each result to its type; int64 is scanned in bigints, which wrap at the store. */
+interface Recurrence {
+  readonly numbers: (a: number, x: number) => number;
+  readonly bigints: (a: bigint, x: bigint) => bigint;
+}
+
+function scanned(x: Tensor, { dim, dtype }: ScanAttrs, recurrence: Recurrence): Tensor {
+  const type = routineType(dtype);
+  const source = x.contiguousLayout && x.dtype === type ? x : copied(x, { dtype: type, format: "contiguous_format" });
+  const result = allocate(type, x.sizes);
+  const lines = linesOf(x, dim);
+  const { length, step } = lines;
+  withElements([source, result], ([from, to]) => {
+    if (from instanceof BigInt64Array) {
+      const target = to as BigInt64Array;
+      const { bigints } = recurrence;
+      eachLine(lines, (start) => {
+        let a = from[start];
+        target[start] = a;
+        for (let k = 1, at = start + step; k < length; k++, at += step) {
+          a = BigInt.asIntN(64, bigints(a, from[at]));
+          target[at] = a;
+        }
+      });
+      return;
+    }
+    const target = to as NumberElements;
+    const { numbers } = recurrence;
+    eachLine(lines, (start) => {
+      let a = from[start];
+      target[start] = a;
+      for (let k = 1, at = start + step; k < length; k++, at += step) {
+        a = numbers(a, from[at]);
+        target[at] = a;
+      }
+    });
+  });
+  return type === dtype ? result : copied(result, { dtype, format: "contiguous_format" });
+}
+
+const reverse = (x: Tensor, dim: number): Tensor => (x.sizes.length === 0 ? x : x.flip(dim));
+const reverseCumsum = (x: Tensor, dim: number): Tensor => reverse(reverse(x, dim).cumsum(dim), dim);
+
+/** Integers and bool are scanned in int64. */
+const scanType = (x: Tensor, dtype: DType | null): DType => dtype ?? (x.dtype.is_floating_point ? x.dtype : dt.int64);
+
+/** Keyword arguments of `cumsum` and `cumprod`. */
+export interface ScanOptions {
+  readonly dim?: number;
+  /** The input is converted to this type first. */
+  readonly dtype?: DType | null;
+  readonly out?: Tensor;
+}
+
+function bindScan(name: string, args: readonly unknown[]): { x: Tensor; attrs: ScanAttrs; out: Tensor | null } {
+  const [x, d, dtype, out] = bind(`${name}(Tensor self, int dim, *, dtype? dtype=None, Tensor? out=None)`, args) as [
+    Tensor,
+    number,
+    DType | null,
+    Tensor | null,
+  ];
+  return { x, attrs: { dim: normalizeDim(d, x.sizes.length), dtype: scanType(x, dtype) }, out };
+}
+
+const cumsumOp = primitive<ScanAttrs>({
+  name: "cumsum",
+  compute: ([x], attrs) => scanned(x, attrs, { numbers: (a, v) => a + v, bigints: (a, v) => a + v }),
+  gradient: (g, c) => [reverseCumsum(g, c.attrs.dim)],
+});
+
+/** Running sum along `dim`. Integers and bool give int64. */
+export function cumsum(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
+  const { x, attrs, out } = bindScan("cumsum", [self, dim, options]);
+  const result = cumsumOp([x], attrs);
+  return out === null ? result : out.copyResult_(result);
+}
+
+/** `cumsum` in place. */
+export function cumsum_(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
+  const { x, attrs } = bindScan("cumsum_", [self, dim, { dtype: self.dtype, ...options }]);
+  return x.copy_(cumsumOp([x], attrs));
+}
+
+/**
+ * Gradient of a running product. Without zeros: Σ_{j≥k} g_j y_j / x_k. With zeros, division fails from the first zero on: before
+ * it the formula holds, at it the factor is left out, and behind it all products are 0.
+ */
+function cumprodGradient(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
+  if (x.sizes.length === 0 || x.sizes[dim] === 1) return g;
+  const zero = x.detach().eq(0);
+  if (!zero.any().item()) return reverseCumsum(y.mul(g), dim).div(x);
+  if (is_grad_enabled()) return cumprodGradientByTerms(g, x, dim);
+  const count = zero.cumsum(dim);
+  const before = count.eq(0);
+  const head = reverseCumsum(y.mul(g).masked_fill(before.logical_not(), 0), dim).div(x);
+  // The first zero of each line, and the elements from it up to the next zero.
+  const span = count.eq(1);
+  const first = zero.logical_and(span);
+  const products = x.masked_fill(first, 1).masked_fill(span.logical_not(), 1).cumprod(dim);
+  const prefix = x.masked_fill(before.logical_not(), 1).prod(dim, true);
+  const atZero = products.mul(g.masked_fill(span.logical_not(), 0)).sum(dim, true).mul(prefix);
+  return head.masked_fill(before.logical_not(), 0).add(atZero.mul(first));
+}
+
+/** The same in quadratic time, made of products only, which can be differentiated again. */
+function cumprodGradientByTerms(g: Tensor, x: Tensor, dim: number): Tensor {
+  const n = x.sizes[dim];
+  const one = x.new_ones(x.sizes.map((s, d) => (d === dim ? 1 : s)));
+  const parts: Tensor[] = [];
+  for (let k = 0; k < n; k++) {
+    const prefix = k === 0 ? one : x.narrow(dim, 0, k).prod(dim, true);
+    const suffix = k === n - 1 ? one : cat([one, x.narrow(dim, k + 1, n - k - 1).cumprod(dim)], dim);
+    parts.push(
+      suffix
+        .mul(prefix)
+        .mul(g.narrow(dim, k, n - k))
+        .sum(dim, true),
+    );
+  }
+  return cat(parts, dim);
+}
+
+const cumprodOp = primitive<ScanAttrs>({
+  name: "cumprod",
+  compute: ([x], attrs) => scanned(x, attrs, { numbers: (a, v) => a * v, bigints: (a, v) => a * v }),
+  gradient: (g, c) => [cumprodGradient(g, c.input(0).to(g.dtype), c.output(), c.attrs.dim)],
+  saves: [[0, RESULT]],
+});
+
+/** Running product along `dim`. Integers and bool give int64. */
+export function cumprod(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
+  const { x, attrs, out } = bindScan("cumprod", [self, dim, options]);
+  const result = cumprodOp([x], attrs);
+  return out === null ? result : out.copyResult_(result);
+}
+
+/** `cumprod` in place. */
+export function cumprod_(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
+  const { x, attrs } = bindScan("cumprod_", [self, dim, { dtype: self.dtype, ...options }]);
+  return x.copy_(cumprodOp([x], attrs));
+}
+
+const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
+  name: "logcumsumexp",
+  compute: ([x], attrs) =>
+    scanned(x, attrs, {
+      numbers: (a, v) => {
+        const low = Math.min(a, v);
+        const high = Math.max(a, v);
+        // Equal infinities would give inf - inf. NaN passes through both.
+        return low === high && !Number.isFinite(low) ? low : high + Math.log1p(Math.exp(low - high));
+      },
+      bigints: (a) => a,
+    }),
+  gradient: (g, c) => {
+    // Σ_{j≥k} g_j exp(x_k - y_j), by logarithms of the positive and the negative part of g apart.
+    const { dim } = c.attrs;
+    const x = c.input(0);
+    const y = c.output();
+    const logs = g.abs().log();
+    const part = (sign: Tensor): Tensor => {
+      const log = logs.masked_fill(sign.logical_not(), Number.NEGATIVE_INFINITY).sub(y);
+      return reverse(logcumsumexpOp([reverse(log, dim)], c.attrs), dim)
+        .add(x)
+        .exp();
+    };
+    return [part(g.detach().gt(0)).sub(part(g.detach().lt(0)))];
+  },
+  saves: [[0, RESULT]],
+});
+
+/** Running log(Σ exp) along `dim`. */
+export function logcumsumexp(
+  self: Tensor,
+  dim: number | { readonly dim: number; readonly out?: Tensor },
+  options?: { readonly out?: Tensor },
+): Tensor {
+  const [x, d, out] = bind("logcumsumexp(Tensor self, int dim, *, Tensor? out=None)", [self, dim, options]) as [
+    Tensor,
+    number,
+    Tensor | null,
+  ];
+  const at = normalizeDim(d, x.sizes.length);
+  if (!x.dtype.is_floating_point) {
+    throw new NotImplementedError(`"logcumsumexp_out_cpu" not implemented for '${legacyName(x.dtype)}'`);
+  }
+  const result = logcumsumexpOp([x], { dim: at, dtype: x.dtype });
+  return out === null ? result : out.copyResult_(result);
+}
+
+/** Running extreme values and their positions; of equal values the last counts, and a NaN stays. */
+function extremes(x: Tensor, dim: number, sign: 1 | -1): Tensor[] {
+  const type = routineType(x.dtype);
+  const source = x.contiguousLayout && x.dtype === type ? x : copied(x, { dtype: type, format: "contiguous_format" });
+  const values = allocate(type, x.sizes);
+  const indices = allocate(dt.int64, x.sizes);
+  const lines = linesOf(x, dim);
+  const { length, step } = lines;
+  withElements([source, values, indices], ([from, to, places]) => {
+    // Positions are below 2^31: their low words suffice.
+    const words = new Int32Array(places.buffer, places.byteOffset, 2 * places.length);
+    words.fill(0);
+    const better = (v: number | bigint, best: number | bigint): boolean => (sign > 0 ? v >= best : v <= best);
+    eachLine(lines, (start) => {
+      let best: number | bigint = from[start];
+      let place = 0;
+      for (let k = 0, at = start; k < length; k++, at += step) {
+        const v = from[at];
+        // biome-ignore lint/suspicious/noSelfCompare: only NaN is not itself.
+        if (v !== v || (best === best && better(v, best))) {
+          best = v;
+          place = k;
+        }
+        (to as { [i: number]: number | bigint })[at] = best;
+        words[2 * at] = place;
+      }
+    });
+  });
+  return [type === x.dtype ? values : copied(values, { dtype: x.dtype, format: "contiguous_format" }), indices];
+}
+
+/** `cummax` and `cummin` with what they take. */
+export type RunningExtreme = (
+  self: Tensor,
+  dim: number | { readonly dim: number; readonly out?: readonly Tensor[] },
+  options?: { readonly out?: readonly Tensor[] },
+) => ValuesIndices;
+
+function runningExtreme(name: "cummax" | "cummin", sign: 1 | -1): RunningExtreme {
+  const op = primitiveMany<{ dim: number }>({
+    name,
+    compute: ([x], { dim }) => extremes(x, dim, sign),
+    gradient: (g, c) => {
+      const shape = c.shape(0);
+      if (shape.length === 0) return [g];
+      return [g.new_zeros(shape).scatter_add(c.attrs.dim, c.output(1), g)];
+    },
+    saves: [[RESULT + 1]],
+  });
+  const named = valuesAndIndices(name);
+  return (self, dim, options) => {
+    const [x, d, out] = bind(`${name}(Tensor self, int dim, *, Tensor[]? out=None)`, [self, dim, options]) as [
+      Tensor,
+      number,
+      Tensor[] | null,
+    ];
+    return named(intoAll(out, op([x], { dim: normalizeDim(d, x.sizes.length) })));
+  };
+}
+
+/** Running maximum along `dim`, and where it was last seen. */
+export const cummax: RunningExtreme = runningExtreme("cummax", 1);
+/** Running minimum along `dim`, and where it was last seen. */
+export const cummin: RunningExtreme = runningExtreme("cummin", -1);
+
+/** Keyword arguments of `diff`. */
+export interface DiffOptions {
+  /** How many times to take differences; 1 by default. */
+  readonly n?: number;
+  readonly dim?: number;
+  /** Put before and behind the input along `dim` first. */
+  readonly prepend?: Tensor | null;
+  readonly append?: Tensor | null;
+  readonly out?: Tensor;
+}
+
+/** Differences of neighbours along `dim`, `n` times. */
+export function diff(
+  self: Tensor,
+  n?: number | DiffOptions,
+  dim?: number | DiffOptions,
+  prepend?: Tensor | null | DiffOptions,
+  append?: Tensor | null | DiffOptions,
+  options?: DiffOptions,
+): Tensor {
+  const [input, times, d, before, behind, out] = bind(
+    "diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None, *, Tensor? out=None)",
+    [self, n, dim, prepend, append, options],
+  ) as [Tensor, number, number, Tensor | null, Tensor | null, Tensor | null];
+  if (input.sizes.length === 0) throw new RuntimeError("diff expects input to be at least one-dimensional");
+  const at = normalizeDim(d, input.sizes.length);
+  if (times < 0) throw new RuntimeError(`order must be non-negative but got ${times}`);
+  for (const t of [before, behind]) {
+    if (t === null) continue;
+    if (t.sizes.length !== input.sizes.length) {
+      throw new RuntimeError("diff expects prepend or append to be the same dimension as input");
+    }
+    t.sizes.forEach((s, k) => {
+      if (k !== at && s !== input.sizes[k]) {
+        throw new RuntimeError(
+          `diff expects the shape of tensor to prepend or append to match that of input except along the differencing dimension; input.size(${k}) = ${input.sizes[k]}, but got tensor.size(${k}) = ${s} (${shapeText(t.sizes)})`,
+        );
+      }
+    });
+  }
+  const parts = [before, input, behind].filter((t) => t !== null);
+  let x = parts.length === 1 ? input : cat(parts, at);
+  if (times === 0) x = x.clone();
+  for (let i = 0; i < Math.min(times, input.sizes[at]); i++) {
+    const length = x.sizes[at];
+    if (length === 0) break;
+    const later = x.narrow(at, 1, length - 1);
+    const earlier = x.narrow(at, 0, length - 1);
+    x = x.dtype === dt.bool ? later.logical_xor(earlier) : later.sub(earlier);
+  }
+  return out === null ? x : out.copyResult_(x);
+}

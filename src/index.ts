@@ -9,6 +9,14 @@ export * from "./dtype.ts";
 export * from "./errors.ts";
 export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
 export * from "./ops/arithmetic.ts";
+export {
+  conv_transpose1d,
+  conv_transpose2d,
+  conv_transpose3d,
+  conv1d,
+  conv2d,
+  conv3d,
+} from "./ops/convolution.ts";
 export * from "./ops/creation.ts";
 export * from "./ops/dropout.ts";
 export * from "./ops/extrema.ts";
@@ -16,6 +24,8 @@ export * from "./ops/joining.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/moments.ts";
 export * from "./ops/normalization.ts";
+export { constant_pad_nd } from "./ops/padding.ts";
+export { adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d, max_pool3d } from "./ops/pooling.ts";
 export * from "./ops/random.ts";
 export { bernoulli, multinomial } from "./ops/random-methods.ts";
 export * from "./ops/ranges.ts";

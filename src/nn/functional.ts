@@ -1,0 +1,27 @@
+/**
+ * `torch.nn.functional`: the functions behind the layers. Options go by position in PyTorch's order, or by name in one
+ * trailing object.
+ */
+export { conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d } from "../ops/convolution.ts";
+export {
+  adaptive_avg_pool1d,
+  adaptive_avg_pool2d,
+  adaptive_avg_pool3d,
+  adaptive_max_pool1d,
+  adaptive_max_pool1d_with_indices,
+  adaptive_max_pool2d,
+  adaptive_max_pool2d_with_indices,
+  adaptive_max_pool3d,
+  adaptive_max_pool3d_with_indices,
+  avg_pool1d,
+  avg_pool2d,
+  avg_pool3d,
+  max_pool1d,
+  max_pool1d_with_indices,
+  max_pool2d,
+  max_pool2d_with_indices,
+  max_pool3d,
+  max_pool3d_with_indices,
+} from "../ops/pooling.ts";
+export { linear } from "./functional/linear.ts";
+export { pad } from "./functional/pad.ts";

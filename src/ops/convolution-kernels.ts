@@ -1,0 +1,233 @@
+/**
+ * Convolutions as contractions. A window's elements are addressed by strides (position · stride + tap · dilation), so no
+ * matrix of windows is built; padding is a copy with zeros around it, which costs less than masking every load.
+ *
+ * Names: x is the input [N, C, …], w the weight [O, C / groups, …], y the output [N, O, …].
+ */
+import type { Shape } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import { copyInto, fillWith } from "./copy.ts";
+import { contract } from "./define/contraction.ts";
+import { allocate } from "./row.ts";
+
+/** Geometry of a convolution; the lists have one entry for each spatial dimension. */
+export interface Geometry {
+  readonly stride: Shape;
+  readonly padding: Shape;
+  readonly dilation: Shape;
+  readonly groups: number;
+}
+
+/** `x` with `before` and `after` zeros in its spatial dimensions (negative: cut off). The tensor itself where all are 0. */
+function padded(x: Tensor, before: Shape, after: Shape): Tensor {
+  if (before.every((p) => p === 0) && after.every((p) => p === 0)) return x;
+  const sizes = x.sizes.slice();
+  before.forEach((p, d) => {
+    sizes[d + 2] += p + after[d];
+  });
+  const out = allocate(x.dtype, sizes);
+  if (out.count === 0) return out;
+  fillWith(out, 0);
+  // What of x is inside.
+  const inside = x.sizes.slice();
+  let from = x.offset;
+  let to = 0;
+  before.forEach((p, d) => {
+    const cutBefore = Math.max(0, -p);
+    const cutAfter = Math.max(0, -after[d]);
+    inside[d + 2] = Math.max(0, x.sizes[d + 2] - cutBefore - cutAfter);
+    from += cutBefore * x.strides[d + 2];
+    to += Math.max(0, p) * out.strides[d + 2];
+  });
+  if (inside.includes(0)) return out;
+  copyInto(
+    new Tensor(out.storage, out.dtype, inside, out.strides, to),
+    new Tensor(x.storage, x.dtype, inside, x.strides, from),
+  );
+  return out;
+}
+
+/** The size of a convolution's output. */
+export function outputSize(input: number, kernel: number, stride: number, padding: number, dilation: number): number {
+  return Math.floor((input + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+}
+
+/** Sizes and strides of the spatial dimensions: all after the first two. */
+const spatial = (list: Shape): number[] => list.slice(2);
+
+/** y = x * w + bias. Rows of the product are output channels; columns are (sample, position), which lie one after another. */
+export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry): Tensor {
+  const kernel = spatial(w.sizes);
+  const positions = kernel.map((k, d) => outputSize(x.sizes[d + 2], k, g.stride[d], g.padding[d], g.dilation[d]));
+  const y = allocate(x.dtype, [x.sizes[0], w.sizes[0], ...positions]);
+  if (y.count === 0) return y;
+  const source = padded(x, g.padding, g.padding);
+  const channels = w.sizes[1];
+  const outputs = w.sizes[0] / g.groups;
+  contract({
+    name: "convolution",
+    key: bias === null ? "" : ":bias",
+    sizes: {
+      batch: [g.groups],
+      m: [outputs],
+      n: [x.sizes[0], ...positions],
+      k: [channels, ...kernel],
+    },
+    a: { tensor: w, batch: [outputs * w.strides[0]], m: [w.strides[0]], k: w.strides.slice(1) },
+    b: {
+      tensor: source,
+      batch: [channels * source.strides[1]],
+      k: [source.strides[1], ...spatial(source.strides).map((s, d) => s * g.dilation[d])],
+      n: [source.strides[0], ...spatial(source.strides).map((s, d) => s * g.stride[d])],
+    },
+    extra: bias === null ? [] : [biasOperand(bias, outputs, positions.length)],
+    out: {
+      tensor: y,
+      batch: [outputs * y.strides[1]],
+      m: [y.strides[1]],
+      n: [y.strides[0], ...spatial(y.strides)],
+    },
+    epilogue: (sum, [b]) => (b === undefined ? sum : sum.add(b)),
+  });
+  return y;
+}
+
+function biasOperand(bias: Tensor, outputs: number, dims: number) {
+  const [s] = bias.strides;
+  return { tensor: bias, batch: [outputs * s], m: [s], n: new Array<number>(dims + 1).fill(0) };
+}
+
+/** The gradient of w: Σ over samples and positions of y's gradient times x's elements under each tap. */
+export function convolveWeight(gradient: Tensor, x: Tensor, weightSizes: Shape, g: Geometry): Tensor {
+  const out = allocate(x.dtype, weightSizes);
+  if (out.count === 0) return out;
+  const source = padded(x, g.padding, g.padding);
+  const [outs, channels, ...kernel] = weightSizes;
+  const outputs = outs / g.groups;
+  contract({
+    name: "convolution_weight",
+    sizes: {
+      batch: [g.groups],
+      m: [outputs],
+      n: [channels, ...kernel],
+      k: [x.sizes[0], ...spatial(gradient.sizes)],
+    },
+    a: {
+      tensor: gradient,
+      batch: [outputs * gradient.strides[1]],
+      m: [gradient.strides[1]],
+      k: [gradient.strides[0], ...spatial(gradient.strides)],
+    },
+    b: {
+      tensor: source,
+      batch: [channels * source.strides[1]],
+      k: [source.strides[0], ...spatial(source.strides).map((s, d) => s * g.stride[d])],
+      n: [source.strides[1], ...spatial(source.strides).map((s, d) => s * g.dilation[d])],
+    },
+    out: { tensor: out, batch: [outputs * out.strides[0]], m: [out.strides[0]], n: out.strides.slice(1) },
+  });
+  return out;
+}
+
+/** One dimension of a transposed convolution restricted to outputs i ≡ residue (mod stride). */
+interface Phase {
+  /** First output, and how many. */
+  readonly start: number;
+  readonly count: number;
+  /** First tap that reaches these outputs, the step between such taps, and how many there are. */
+  readonly tap: number;
+  readonly tapStep: number;
+  readonly taps: number;
+  /** The position of y that the first tap takes for the first output, and how it moves with the next tap (backwards). */
+  readonly position: number;
+  readonly positionStep: number;
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
+
+/**
+ * x[i] gets y[p] · w[t] where i = p · stride − padding + t · dilation. For the outputs of one residue class modulo the stride
+ * the taps that fit form an arithmetic progression, so that each class is a plain contraction without wasted work.
+ */
+function phasesOf(size: number, kernel: number, stride: number, padding: number, dilation: number): Phase[] {
+  const phases: Phase[] = [];
+  const common = gcd(dilation, stride);
+  const tapStep = stride / common;
+  for (let start = 0; start < Math.min(stride, size); start++) {
+    let tap = 0;
+    while (tap < tapStep && (start + padding - tap * dilation) % stride !== 0) tap++;
+    const taps = tap >= tapStep || tap >= kernel ? 0 : Math.floor((kernel - 1 - tap) / tapStep) + 1;
+    phases.push({
+      start,
+      count: Math.floor((size - 1 - start) / stride) + 1,
+      tap: taps === 0 ? 0 : tap,
+      tapStep,
+      taps,
+      position: taps === 0 ? 0 : (start + padding - tap * dilation) / stride,
+      positionStep: dilation / common,
+    });
+  }
+  return phases;
+}
+
+/** All choices of one phase for each dimension. */
+function combinations(phases: readonly Phase[][]): Phase[][] {
+  return phases.reduce<Phase[][]>((all, own) => all.flatMap((c) => own.map((p) => [...c, p])), [[]]);
+}
+
+/**
+ * x = y *ᵀ w + bias: the transposed convolution, which is also the gradient of a convolution's input. `sizes` are those of
+ * the spatial dimensions of x.
+ */
+export function convolveTransposed(y: Tensor, w: Tensor, bias: Tensor | null, sizes: Shape, g: Geometry): Tensor {
+  const channels = w.sizes[1];
+  const x = allocate(y.dtype, [y.sizes[0], channels * g.groups, ...sizes]);
+  if (x.count === 0) return x;
+  const phases = sizes.map((size, d) => phasesOf(size, w.sizes[d + 2], g.stride[d], g.padding[d], g.dilation[d]));
+  // Zeros around y, so that every tap of every phase finds something.
+  const before = phases.map((own) => Math.max(0, ...own.map((p) => -(p.position - (p.taps - 1) * p.positionStep))));
+  const after = phases.map((own, d) =>
+    Math.max(0, ...own.map((p) => (p.taps === 0 ? 0 : p.position + p.count - y.sizes[d + 2]))),
+  );
+  const source = padded(y, before, after);
+  const outputs = w.sizes[0] / g.groups;
+  for (const phase of combinations(phases)) {
+    let fromX = 0;
+    let fromY = source.offset;
+    let fromW = w.offset;
+    phase.forEach((p, d) => {
+      fromX += p.start * x.strides[d + 2];
+      fromY += (p.position + before[d]) * source.strides[d + 2];
+      fromW += p.tap * w.strides[d + 2];
+    });
+    const n = [y.sizes[0], ...phase.map((p) => p.count)];
+    contract({
+      name: "convolution_transposed",
+      key: bias === null ? "" : ":bias",
+      sizes: { batch: [g.groups], m: [channels], n, k: [outputs, ...phase.map((p) => p.taps)] },
+      a: {
+        tensor: new Tensor(w.storage, w.dtype, w.sizes, w.strides, fromW),
+        batch: [outputs * w.strides[0]],
+        m: [w.strides[1]],
+        k: [w.strides[0], ...phase.map((p, d) => p.tapStep * w.strides[d + 2])],
+      },
+      b: {
+        tensor: new Tensor(source.storage, source.dtype, source.sizes, source.strides, fromY),
+        batch: [outputs * source.strides[1]],
+        k: [source.strides[1], ...phase.map((p, d) => -p.positionStep * source.strides[d + 2])],
+        n: [source.strides[0], ...spatial(source.strides)],
+      },
+      extra: bias === null ? [] : [biasOperand(bias, channels, sizes.length)],
+      out: {
+        tensor: new Tensor(x.storage, x.dtype, x.sizes, x.strides, fromX),
+        batch: [channels * x.strides[1]],
+        m: [x.strides[1]],
+        n: [x.strides[0], ...phase.map((_, d) => x.strides[d + 2] * g.stride[d])],
+      },
+      epilogue: (sum, [b]) => (b === undefined ? sum : sum.add(b)),
+    });
+  }
+  return x;
+}

@@ -7,8 +7,12 @@ export * from "./autograd/mode.ts";
 export { Device, device } from "./device.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
+export * from "./ops/activation-methods.ts";
+export { celu, celu_, relu_, selu, selu_, threshold, threshold_ } from "./ops/activations.ts";
 export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
 export * from "./ops/arithmetic.ts";
+export * from "./ops/blending.ts";
+export * from "./ops/comparison.ts";
 export {
   conv_transpose1d,
   conv_transpose2d,
@@ -19,20 +23,27 @@ export {
 } from "./ops/convolution.ts";
 export * from "./ops/creation.ts";
 export * from "./ops/dropout.ts";
+export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
+export * from "./ops/integers.ts";
 export * from "./ops/joining.ts";
+export * from "./ops/logical.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/moments.ts";
 export * from "./ops/normalization.ts";
 export { constant_pad_nd } from "./ops/padding.ts";
 export { adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool2d, max_pool3d } from "./ops/pooling.ts";
+export * from "./ops/power.ts";
 export * from "./ops/random.ts";
 export { bernoulli, multinomial } from "./ops/random-methods.ts";
 export * from "./ops/ranges.ts";
 export * from "./ops/reductions.ts";
 export * from "./ops/scan.ts";
+export * from "./ops/selection.ts";
 export * from "./ops/softmax.ts";
+export * from "./ops/special.ts";
 export * from "./ops/statistics.ts";
+export * from "./ops/trigonometric.ts";
 export * from "./ops/unary.ts";
 export * from "./ops/views.ts";
 export {

@@ -55,6 +55,7 @@ export type FunctionName =
   | "lgamma"
   | "digamma"
   | "trigamma"
+  | "zeta"
   | "ndtri"
   | "i0"
   | "i0e"

@@ -8,6 +8,7 @@ import { i0, i0e, i1, i1e } from "./special/bessel.ts";
 import { erf, erfc, erfinv, ndtri } from "./special/erf.ts";
 import { digamma, lgamma, trigamma } from "./special/gamma.ts";
 import { nextafter } from "./special/nextafter.ts";
+import { zeta } from "./special/zeta.ts";
 
 export { nextafterFloat32 } from "./special/nextafter.ts";
 
@@ -51,6 +52,7 @@ export const hostFunctions: Readonly<Record<FunctionName, (x: number, y: number)
   lgamma,
   digamma,
   trigamma,
+  zeta,
   ndtri,
   i0,
   i0e,

@@ -1,15 +1,16 @@
 /** Sums, products, quotients, remainders and powers of two operands. */
 import * as dt from "../dtype.ts";
-import { RuntimeError } from "../errors.ts";
+import { NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
+import { zerosLike } from "./copy.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { type PointwiseAttrs, PointwiseOp } from "./define/pointwise.ts";
 import type { Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import type { OutOption } from "./define/unary.ts";
 import { floorDivide, modulus, truncatedQuotient } from "./kernels/division.ts";
-import { refuseZeroDivisor } from "./kernels/guards.ts";
+import { notBool, refuseZeroDivisor } from "./kernels/guards.ts";
 
 /** Options of `add` and `sub`. */
 export interface AlphaOption extends OutOption {
@@ -37,12 +38,12 @@ function guardSub(inputs: readonly Tensor[], attrs: PointwiseAttrs, common: dt.D
   for (const x of inputs) if (x.dtype === dt.bool) bools++;
   for (const n of attrs.numbers) if (typeof n === "boolean") bools++;
   if (bools === 2) {
-    throw new RuntimeError(
+    throw new NotImplementedError(
       "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.",
     );
   }
   if (bools === 1) {
-    throw new RuntimeError(
+    throw new NotImplementedError(
       "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
     );
   }
@@ -98,21 +99,11 @@ const trueDivide = binary("div", {
 const roundedDivide = new PointwiseOp({
   name: "div",
   operands: 2,
-  kernel: ([a, b], _, { variant, type }) => {
-    if (variant === "floor") return floorDivide(a.cast(integerIfBool(type)), b.cast(integerIfBool(type)));
-    return truncatedQuotient(a.cast(integerIfBool(type)), b.cast(integerIfBool(type)));
-  },
-  gradients: [(g) => zerosOf(g), (g) => zerosOf(g)],
+  kernel: ([a, b], _, { variant }) => (variant === "floor" ? floorDivide(a, b) : truncatedQuotient(a, b)),
+  gradients: [(g) => zerosLike(g), (g) => zerosLike(g)],
+  check: notBool("div_floor_cpu"),
   guard: refuseZeroDivisor,
 });
-
-function integerIfBool<T extends string>(type: T): Exclude<T, "bool"> | "i32" {
-  return type === "bool" ? "i32" : (type as Exclude<T, "bool">);
-}
-
-function zerosOf(g: Tensor): Tensor {
-  return g.new_zeros(g.sizes);
-}
 
 /** Options of `div`. */
 export interface DivOptions extends OutOption {
@@ -163,7 +154,8 @@ export const true_divide: Binary = trueDivide;
 
 /** Quotient rounded down, as Python's `//`. */
 export const floor_divide: Binary = binary("floor_divide", {
-  kernel: (a, b, _, { type }) => floorDivide(a.cast(integerIfBool(type)), b.cast(integerIfBool(type))),
+  kernel: (a, b) => floorDivide(a, b),
+  check: notBool("div_floor_cpu"),
   guard: refuseZeroDivisor,
 });
 
@@ -172,6 +164,7 @@ export const remainder: Binary = binary("remainder", {
   kernel: (a, b) => modulus(a, b),
   gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "floor" }))],
   saves: [[], [0, 1]],
+  check: notBool("remainder_cpu"),
   guard: refuseZeroDivisor,
 });
 
@@ -180,5 +173,6 @@ export const fmod: Binary = binary("fmod", {
   kernel: (a, b) => a.rem(b),
   gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "trunc" }))],
   saves: [[], [0, 1]],
+  check: notBool("fmod_cpu"),
   guard: refuseZeroDivisor,
 });

@@ -4,24 +4,44 @@
  */
 import type { Node } from "../autograd/node.ts";
 import { Tensor } from "../tensor.ts";
+import * as activationMethods from "./activation-methods.ts";
 import * as addmm from "./addmm.ts";
 import * as arithmetic from "./arithmetic.ts";
+import * as blending from "./blending.ts";
+import * as comparison from "./comparison.ts";
 import * as conversion from "./conversion.ts";
 import * as creation from "./creation-methods.ts";
+import * as exponential from "./exponential.ts";
 import * as extrema from "./extrema.ts";
 import * as gradient from "./gradient-methods.ts";
+import * as integers from "./integers.ts";
+import * as logical from "./logical.ts";
 import * as matmul from "./matmul.ts";
+import * as power from "./power.ts";
 import * as random from "./random-methods.ts";
 import * as reductions from "./reductions.ts";
 import * as scan from "./scan.ts";
+import * as selection from "./selection.ts";
 import * as softmax from "./softmax.ts";
+import * as special from "./special.ts";
 import * as statistics from "./statistics.ts";
 import * as strided from "./strided.ts";
+import * as trigonometric from "./trigonometric.ts";
 import * as unary from "./unary.ts";
 import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  activationMethods,
+  blending,
+  comparison,
+  exponential,
+  integers,
+  logical,
+  power,
+  selection,
+  special,
+  trigonometric,
   scan,
   softmax,
   statistics,
@@ -42,6 +62,16 @@ const modules = [
 
 // Written out: computing this intersection from `modules` makes the type of Tensor circular.
 type Ops = typeof addmm &
+  typeof activationMethods &
+  typeof blending &
+  typeof comparison &
+  typeof exponential &
+  typeof integers &
+  typeof logical &
+  typeof power &
+  typeof selection &
+  typeof special &
+  typeof trigonometric &
   typeof arithmetic &
   typeof conversion &
   typeof creation &
@@ -111,7 +141,8 @@ function methodOf(f: AnyFunction): AnyFunction {
 for (const module of modules) {
   for (const [name, f] of Object.entries(module) as [string, unknown][]) {
     if (typeof f !== "function") continue;
-    define(name, methodOf(f as AnyFunction));
+    const method = (f as { method?: unknown }).method;
+    define(name, typeof method === "function" ? (method as AnyFunction) : methodOf(f as AnyFunction));
     const inplace = (f as { inplace?: unknown }).inplace;
     if (typeof inplace === "function") define(`${name}_`, methodOf(inplace as AnyFunction));
   }

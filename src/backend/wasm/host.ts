@@ -9,7 +9,7 @@ export const hostImports: WebAssembly.ModuleImports = {
   fmod: (x: number, y: number): number => x % y,
 };
 
-const twoArguments = new Set<HostName>(["fmod", "pow", "atan2", "hypot", "nextafter"]);
+const twoArguments = new Set<HostName>(["fmod", "pow", "atan2", "hypot", "nextafter", "zeta"]);
 
 /** Imports host functions into `module` as they are asked for. */
 export function importHost(module: ModuleBuilder): (name: HostName) => Callable {

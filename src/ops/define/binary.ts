@@ -26,6 +26,8 @@ export interface BinarySpec extends Pick<PointwiseSpec, "scalars" | "check" | "g
   /** What each of the two formulas uses. */
   readonly saves?: readonly [readonly (number | "result")[], readonly (number | "result")[]];
   readonly promote?: PromoteRule;
+  /** Neither operand may be a number. */
+  readonly tensorsOnly?: boolean;
 }
 
 /** Declares a binary op. Its scalars are keyword arguments, such as `{ alpha: 1 }`. */
@@ -39,8 +41,9 @@ export function binary<Options extends object = OutOption>(name: string, spec: B
     saves: spec.saves ?? [[], []],
   });
   const extra = names.map((n) => `, Scalar ${n}=${spec.scalars?.[n]}`).join("");
-  const signature = `${name}(Operand input, Operand other, *${extra}, Tensor? out=None)`;
-  const inplaceSignature = `${name}_(Tensor self, Operand other${extra === "" ? "" : `, *${extra}`})`;
+  const kind = spec.tensorsOnly ? "Tensor" : "Operand";
+  const signature = `${name}(${kind} input, ${kind} other, *${extra}, Tensor? out=None)`;
+  const inplaceSignature = `${name}_(Tensor self, ${kind} other${extra === "" ? "" : `, *${extra}`})`;
   const named = (values: readonly unknown[]): Record<string, number | bigint> =>
     Object.fromEntries(
       names.map((n, i) => [n, typeof values[i] === "boolean" ? Number(values[i]) : (values[i] as number)]),
@@ -48,7 +51,7 @@ export function binary<Options extends object = OutOption>(name: string, spec: B
   const call = (self: Operand, other: Operand, options?: Options): Tensor => {
     if (options === undefined && self instanceof Tensor) {
       if (other instanceof Tensor) return op.call2(self, other);
-      if (typeof other === "number") return op.callNumber(self, other);
+      if (typeof other === "number" && !spec.tensorsOnly) return op.callNumber(self, other);
     }
     const values = bind(signature, [self, other, options]);
     const [a, b] = values as [Operand, Operand];
@@ -61,7 +64,7 @@ export function binary<Options extends object = OutOption>(name: string, spec: B
   const inplace = (self: Tensor, other: Operand, options?: object): Tensor => {
     if (options === undefined && self instanceof Tensor) {
       if (other instanceof Tensor) return op.callInplace2(self, other);
-      if (typeof other === "number") return op.callInplaceNumber(self, other);
+      if (typeof other === "number" && !spec.tensorsOnly) return op.callInplaceNumber(self, other);
     }
     const values = bind(inplaceSignature, [self, other, options]);
     const [a, b] = values as [Tensor, Operand];

@@ -317,15 +317,15 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     const fixed = attrs.scalars === this.defaults;
     key = ((key * 16 + target.dtype.id) * 16 + common.id) * 2 + (fixed ? 0 : 1);
     const kernel = this.flat.find(key) ?? this.flat.add(key, this.flatKernel(inputs, target, common, attrs, fixed));
-    const scalars = this.numberCount === 0 && fixed ? null : this.scalarValues(attrs, fixed);
+    const scalars = this.numberCount === 0 && fixed ? null : this.scalarValues(attrs, common, fixed);
     launchFlat(kernel, inputs, target, first.count, scalars);
     return target;
   }
 
   /** The values of the parameters: operands that are numbers, then named scalars unless they are compiled in. */
-  private scalarValues(attrs: PointwiseAttrs, fixed: boolean): (number | bigint)[] {
+  private scalarValues(attrs: PointwiseAttrs, common: DType, fixed: boolean): (number | bigint)[] {
     const values: (number | bigint)[] = [];
-    for (const n of attrs.numbers) if (n !== null) values.push(typeof n === "boolean" ? Number(n) : n);
+    for (const n of attrs.numbers) if (n !== null) values.push(wrapped(n, common));
     if (!fixed) for (const name in this.defaults) values.push(attrs.scalars[name]);
     return values;
   }
@@ -409,7 +409,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
       inner: [],
       operands,
       outputs: 1,
-      scalars: this.scalarValues(attrs, fixed),
+      scalars: this.scalarValues(attrs, common, fixed),
       scalarTypes: this.scalarTypes(type, fixed),
       build: (values, row, params) =>
         row.store(inputs.length, this.element(values, params, attrs.variant, common, type, target.dtype)),
@@ -477,6 +477,14 @@ function fits(numbers: readonly (Scalar | null)[], dtype: DType): boolean {
   if (dtype.category === dt.FLOATING) return true;
   const n = numbers[0] ?? numbers[1];
   return typeof n === "boolean" || (dtype.category === dt.INTEGRAL && (typeof n === "bigint" || Number.isInteger(n)));
+}
+
+/** A number as an element of `dtype`: narrow integers wrap. */
+function wrapped(x: Scalar, dtype: DType): number | bigint {
+  const n = typeof x === "boolean" ? Number(x) : x;
+  if (dtype.category !== dt.INTEGRAL || dtype.itemsize > 2) return n;
+  const bits = dtype.itemsize * 8;
+  return Number(dtype.is_signed ? BigInt.asIntN(bits, BigInt(n)) : BigInt.asUintN(bits, BigInt(n)));
 }
 
 /** PyTorch's error for results that do not fit the tensor they are written to. */

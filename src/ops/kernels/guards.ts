@@ -1,9 +1,10 @@
-/** Checks of operands that several ops share. */
+/** Checks of operands that several ops share, in PyTorch's words. */
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
-import { RuntimeError } from "../../errors.ts";
+import { NotImplementedError, RuntimeError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { PointwiseAttrs } from "../define/pointwise.ts";
+import { legacyName, type Scalar } from "../define/promote.ts";
 import { reduce } from "../define/reduction.ts";
 
 /** Refuses integer division by zero, which has no result. */
@@ -27,7 +28,71 @@ function hasZero(x: Tensor): boolean {
   return found.item() === true;
 }
 
-/** Refuses bool: for ops that PyTorch has for numbers only. */
-export function refuseBool(common: DType, name: string): void {
-  if (common === dt.bool) throw new RuntimeError(`"${name}" not implemented for 'Bool'`);
+type Check = (common: DType) => void;
+
+function refuse(kernel: string, dtype: DType): never {
+  throw new NotImplementedError(`"${kernel}" not implemented for '${legacyName(dtype)}'`);
+}
+
+/** For kernels that PyTorch has for numbers only. */
+export function notBool(kernel: string): Check {
+  return (common) => {
+    if (common === dt.bool) refuse(kernel, common);
+  };
+}
+
+/** For kernels that PyTorch has for floats only. */
+export function onlyFloat(kernel: string): Check {
+  return (common) => {
+    if (!common.is_floating_point) refuse(kernel, common);
+  };
+}
+
+/** For kernels that PyTorch has for integers and bool only. */
+export function notFloat(kernel: string): Check {
+  return (common) => {
+    if (common.is_floating_point) refuse(kernel, common);
+  };
+}
+
+/** For kernels that PyTorch has for integers only. */
+export function onlyIntegers(kernel: string): Check {
+  return (common) => {
+    if (common.category !== dt.INTEGRAL) refuse(kernel, common);
+  };
+}
+
+/** Names in C++, for messages about conversions. */
+const nativeNames: Record<string, string> = {
+  bool: "bool",
+  uint8: "uint8_t",
+  int8: "int8_t",
+  int16: "int16_t",
+  int32: "int",
+  int64: "int64_t",
+  float16: "at::Half",
+  bfloat16: "at::BFloat16",
+  float32: "float",
+  float64: "double",
+};
+
+const largest: Record<string, number> = {
+  float16: 65504,
+  bfloat16: 3.3895313892515355e38,
+  float32: 3.4028234663852886e38,
+};
+
+/** Refuses a number that `dtype` cannot hold. */
+export function requireFits(value: Scalar, dtype: DType): void {
+  if (typeof value === "boolean" || dtype === dt.bool) return;
+  const n = Number(value);
+  let fits: boolean;
+  if (dtype.is_floating_point) {
+    fits = !Number.isFinite(n) || Math.abs(n) <= (largest[dtype.name] ?? Number.POSITIVE_INFINITY);
+  } else {
+    const bits = dtype.itemsize * 8 - (dtype.is_signed ? 1 : 0);
+    // PyTorch lets negative numbers into unsigned types as long as their magnitude fits.
+    fits = Math.trunc(n) < 2 ** bits && Math.trunc(n) >= (dtype.is_signed ? -(2 ** bits) : 1 - 2 ** bits);
+  }
+  if (!fits) throw new RuntimeError(`value cannot be converted to type ${nativeNames[dtype.name]} without overflow`);
 }

@@ -11,19 +11,25 @@ import * as blending from "./blending.ts";
 import * as comparison from "./comparison.ts";
 import * as conversion from "./conversion.ts";
 import * as creation from "./creation-methods.ts";
+import * as diagonals from "./diagonals.ts";
+import * as dimensions from "./dimensions.ts";
 import * as exponential from "./exponential.ts";
 import * as extrema from "./extrema.ts";
 import * as gradient from "./gradient-methods.ts";
 import * as integers from "./integers.ts";
 import * as logical from "./logical.ts";
 import * as matmul from "./matmul.ts";
+import * as orderStatistics from "./order-statistics.ts";
 import * as power from "./power.ts";
 import * as random from "./random-methods.ts";
+import * as rearranging from "./rearranging.ts";
 import * as reductions from "./reductions.ts";
 import * as scan from "./scan.ts";
 import * as selection from "./selection.ts";
 import * as softmax from "./softmax.ts";
+import * as sorting from "./sorting.ts";
 import * as special from "./special.ts";
+import * as splitting from "./splitting.ts";
 import * as statistics from "./statistics.ts";
 import * as strided from "./strided.ts";
 import * as trigonometric from "./trigonometric.ts";
@@ -32,6 +38,8 @@ import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  orderStatistics,
+  sorting,
   activationMethods,
   blending,
   comparison,
@@ -55,6 +63,10 @@ const modules = [
   random,
   reductions,
   strided,
+  diagonals,
+  dimensions,
+  rearranging,
+  splitting,
   unary,
   values,
   views,
@@ -80,12 +92,18 @@ type Ops = typeof addmm &
   typeof random &
   typeof reductions &
   typeof strided &
+  typeof diagonals &
+  typeof dimensions &
+  typeof rearranging &
+  typeof splitting &
   typeof unary &
   typeof values &
   typeof extrema &
   typeof statistics &
   typeof softmax &
   typeof scan &
+  typeof sorting &
+  typeof orderStatistics &
   typeof views;
 
 /** The method of a function; one with overloads declares its own as `method`. */
@@ -117,6 +135,10 @@ interface Accessors {
   readonly T: Tensor;
   /** The last two dimensions swapped. */
   readonly mT: Tensor;
+  /** The transpose of a matrix: complex types, which would be conjugated, are not implemented. */
+  readonly H: Tensor;
+  /** The transpose of the last two dimensions. */
+  readonly mH: Tensor;
 }
 
 export interface TensorMethods extends Plain, InPlace, Accessors {}

@@ -342,11 +342,10 @@ export function diff(
     });
   }
   const parts = [before, input, behind].filter((t) => t !== null);
-  let x = parts.length === 1 ? input : cat(parts, at);
-  if (times === 0) x = x.clone();
-  for (let i = 0; i < Math.min(times, input.sizes[at]); i++) {
+  let x = times === 0 ? input.clone() : parts.length === 1 ? input : cat(parts, at);
+  const rounds = Math.min(times, x.sizes[at]);
+  for (let i = 0; i < rounds; i++) {
     const length = x.sizes[at];
-    if (length === 0) break;
     const later = x.narrow(at, 1, length - 1);
     const earlier = x.narrow(at, 0, length - 1);
     x = x.dtype === dt.bool ? later.logical_xor(earlier) : later.sub(earlier);

@@ -56,9 +56,11 @@ export function outputSize(input: number, kernel: number, stride: number, paddin
 const spatial = (list: Shape): number[] => list.slice(2);
 
 /** y = x * w + bias. Rows of the product are output channels; columns are (sample, position), which lie one after another. */
-export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry): Tensor {
+export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry, sizes?: Shape): Tensor {
   const kernel = spatial(w.sizes);
-  const positions = kernel.map((k, d) => outputSize(x.sizes[d + 2], k, g.stride[d], g.padding[d], g.dilation[d]));
+  // A given size may be smaller than what fits: as the gradient of a transposed convolution with output padding.
+  const positions =
+    sizes ?? kernel.map((k, d) => outputSize(x.sizes[d + 2], k, g.stride[d], g.padding[d], g.dilation[d]));
   const y = allocate(x.dtype, [x.sizes[0], w.sizes[0], ...positions]);
   if (y.count === 0) return y;
   const source = padded(x, g.padding, g.padding);

@@ -66,7 +66,9 @@ const inputGradientOp: PrimitiveCall<GradientAttrs> = primitive<GradientAttrs>({
   name: "convolution_backward_input",
   nodeName: "ConvolutionBackwardBackward",
   compute: ([g, w], attrs) =>
-    attrs.transposed ? convolve(g, w, null, attrs) : convolveTransposed(g, w, null, attrs.sizes.slice(2), attrs),
+    attrs.transposed
+      ? convolve(g, w, null, attrs, attrs.sizes.slice(2))
+      : convolveTransposed(g, w, null, attrs.sizes.slice(2), attrs),
   // It is bilinear in both operands: the op's own pieces again.
   gradient: (gg, c) => [
     c.needs(0) ? convolutionOp([gg, c.input(1)], c.attrs) : null,

@@ -115,6 +115,24 @@ function mirrorPadding(mode: MirrorMode, x: Tensor, pad: Shape): Tensor {
         : `Padding size ${pad.length} is not supported for ${rank}D input tensor.`,
     );
   }
+  const own = rank === dims + 1 ? x.sizes : x.sizes.slice(1);
+  if (mode !== "circular" && own.includes(0)) {
+    throw new RuntimeError(
+      `Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ${shapeText(x.sizes)}`,
+    );
+  }
+  if (mode === "circular" && pad.some((p) => p < 0)) {
+    // What is cut off does not come back on the other side.
+    const cropped = constant_pad_nd(
+      x,
+      pad.map((p) => Math.min(0, p)),
+    );
+    return mirrorPadding(
+      mode,
+      cropped,
+      pad.map((p) => Math.max(0, p)),
+    );
+  }
   const before: number[] = [];
   const sizes: number[] = [];
   for (let d = rank - dims; d < rank; d++) {
@@ -135,11 +153,6 @@ function mirrorPadding(mode: MirrorMode, x: Tensor, pad: Shape): Tensor {
         mode === "circular"
           ? "Negative padding value is resulting in an empty dimension"
           : `input (${x.sizes.slice(rank - dims).join(" x ")}) is too small: the padded size ${padded} of dimension ${d} must be at least 1`,
-      );
-    }
-    if (size === 0) {
-      throw new RuntimeError(
-        `Expected ${dims + 1}D or ${dims + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: ${shapeText(x.sizes)}`,
       );
     }
     before.push(first);

@@ -152,8 +152,8 @@ export function runRow(spec: RowSpec): void {
   const kernel = cache.get(key, () => makeKernel(spec, outer, inner));
   const params: (number | bigint)[] = [...outer.sizes, ...inner.sizes];
   for (let k = 0; k < operands.length; k++) {
-    for (const s of outer.strides[k]) if (s > 1) params.push(s);
-    for (const s of inner.strides[k]) if (s > 1) params.push(s);
+    for (const s of outer.strides[k]) if (s !== 0 && s !== 1) params.push(s);
+    for (const s of inner.strides[k]) if (s !== 0 && s !== 1) params.push(s);
   }
   if (spec.scalars) params.push(...spec.scalars);
   launch(

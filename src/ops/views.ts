@@ -1,15 +1,22 @@
 /** Views: other shapes and strides over the same memory. */
+import { DType } from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
-import { broadcastStrides, inferSize, normalizeDim, type Shape, sameShape, shapeText, viewStrides } from "../shape.ts";
+import {
+  broadcastStrides,
+  contiguousStrides,
+  inferSize,
+  normalizeDim,
+  type Shape,
+  sameShape,
+  shapeText,
+  viewStrides,
+} from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { copyInto, zerosLike } from "./copy.ts";
-import { type PrimitiveCall, primitive, primitiveMany } from "./define/primitive.ts";
-import { bind } from "./define/schema.ts";
-import { stack } from "./joining.ts";
-
-function viewOf(x: Tensor, sizes: Shape, strides: Shape, offset = x.offset): Tensor {
-  return new Tensor(x.storage, x.dtype, sizes, strides, offset);
-}
+import { copyInto } from "./copy.ts";
+import { type PrimitiveCall, primitive } from "./define/primitive.ts";
+import { legacyName } from "./define/promote.ts";
+import { bind, isOptions } from "./define/schema.ts";
+import { viewOf, without, zerosOf } from "./geometry.ts";
 
 interface Geometry {
   readonly sizes: Shape;
@@ -64,8 +71,11 @@ const viewOp = primitive<{ sizes: Shape; strides: Shape }>({
   gradient: (g, c) => [g.reshape(c.shape(0))],
 });
 
-/** A view with another shape; one size may be -1. Fails where only a copy can have it. */
-export function view(self: Tensor, ...shape: (number | Shape)[]): Tensor {
+/** A view with another shape; one size may be -1. Fails where only a copy can have it. With a dtype: the same bits read as that. */
+export function view(self: Tensor, ...shape: (number | Shape | DType | { dtype: DType })[]): Tensor {
+  const first = shape[0];
+  if (first instanceof DType) return viewAs(self, first);
+  if (isOptions(first) && first.dtype instanceof DType) return viewAs(self, first.dtype);
   const [x, wanted] = bind("view(Tensor self, ints size)", [self, ...shape]) as [Tensor, number[]];
   const sizes = inferSize(wanted, x.count);
   const strides = viewStrides(x.sizes, x.strides, sizes);
@@ -75,6 +85,49 @@ export function view(self: Tensor, ...shape: (number | Shape)[]): Tensor {
     );
   }
   return viewOp([x], { sizes, strides });
+}
+
+const viewDTypeOp = primitive<{ dtype: DType; sizes: Shape; strides: Shape; offset: number }>({
+  name: "view_dtype",
+  view: "view",
+  compute: ([x], { dtype, sizes, strides, offset }) => new Tensor(x.storage, dtype, sizes, strides, offset),
+});
+
+/** The bits of `x` as elements of `dtype`; the last dimension grows or shrinks with their size. */
+function viewAs(x: Tensor, dtype: DType): Tensor {
+  const [from, to] = [x.dtype.itemsize, dtype.itemsize];
+  if (from === to) return unrelated(viewDTypeOp([x], { dtype, sizes: x.sizes, strides: x.strides, offset: x.offset }));
+  const names = `${legacyName(x.dtype)} as ${legacyName(dtype)} (different element sizes)`;
+  if (x.sizes.length === 0) throw new RuntimeError(`self.dim() cannot be 0 to view ${names}`);
+  const last = x.sizes.length - 1;
+  if (x.strides[last] !== 1) {
+    throw new RuntimeError(`self.stride(-1) must be 1 to view ${names}, but got ${x.strides[last]}`);
+  }
+  const ratio = Math.max(from, to) / Math.min(from, to);
+  if (to > from) {
+    const divisible = (name: string, value: number): void => {
+      if (value % ratio !== 0)
+        throw new RuntimeError(`self.${name} must be divisible by ${ratio} to view ${names}, but got ${value}`);
+    };
+    divisible("size(-1)", x.sizes[last]);
+    divisible("storage_offset()", x.offset);
+    for (let d = 0; d < last; d++) divisible(`stride(${d})`, x.strides[d]);
+  }
+  const scale = (n: number): number => (to > from ? n / ratio : n * ratio);
+  return unrelated(
+    viewDTypeOp([x], {
+      dtype,
+      sizes: x.sizes.map((s, d) => (d === last ? scale(s) : s)),
+      strides: x.strides.map((s, d) => (d === last ? 1 : scale(s))),
+      offset: scale(x.offset),
+    }),
+  );
+}
+
+/** Shares memory and version with its base, but no gradients pass. */
+function unrelated(view: Tensor): Tensor {
+  view.viewInfo = null;
+  return view;
 }
 
 /** The elements in another shape: a view where possible, else a copy. */
@@ -162,46 +215,6 @@ export function permute(self: Tensor, ...dims: (number | Shape)[]): Tensor {
   return permuteOp([x], { dims: order });
 }
 
-const transposeOp = primitive<{ dim0: number; dim1: number }>({
-  name: "transpose",
-  view: "view",
-  compute: ([x], { dim0, dim1 }) => {
-    const swap = (list: Shape): number[] => {
-      const out = list.slice();
-      if (out.length > 0) {
-        out[dim0] = list[dim1];
-        out[dim1] = list[dim0];
-      }
-      return out;
-    };
-    return viewOf(x, swap(x.sizes), swap(x.strides));
-  },
-  gradient: (g, c) => [g.transpose(c.attrs.dim0, c.attrs.dim1)],
-});
-
-/** A view with two dimensions swapped. */
-export function transpose(self: Tensor, dim0: number, dim1: number): Tensor {
-  const [x, a, b] = bind("transpose(Tensor self, int dim0, int dim1)", [self, dim0, dim1]) as [Tensor, number, number];
-  return transposeOp([x], { dim0: normalizeDim(a, x.sizes.length), dim1: normalizeDim(b, x.sizes.length) });
-}
-
-const tOp = primitive<null>({
-  name: "t",
-  view: "view",
-  compute: ([x]) => viewOf(x, x.sizes.slice().reverse(), x.strides.slice().reverse()),
-  gradient: (g) => [g.t()],
-  nodeName: "TBackward",
-});
-
-/** The transpose of a matrix. */
-export function t(self: Tensor): Tensor {
-  const [x] = bind("t(Tensor self)", [self]) as [Tensor];
-  if (x.sizes.length > 2) {
-    throw new RuntimeError(`t() expects a tensor with <= 2 dimensions, but self is ${x.sizes.length}D`);
-  }
-  return tOp([x], null);
-}
-
 const selectOp = primitive<{ dim: number; index: number }>({
   name: "select",
   view: "view",
@@ -219,20 +232,6 @@ const selectBackwardOp = primitive<{ sizes: Shape; dim: number; index: number }>
   },
   gradient: (g, c) => [g.select(c.attrs.dim, c.attrs.index)],
 });
-
-function without(list: Shape, position: number): number[] {
-  return list.filter((_, i) => i !== position);
-}
-
-function zerosOf(like: Tensor, sizes: Shape): Tensor {
-  return zerosLike(
-    viewOf(
-      like,
-      sizes,
-      sizes.map(() => 0),
-    ),
-  );
-}
 
 /** A view of slice `index` of dimension `dim`, which disappears. */
 export function select(self: Tensor, dim: number, index: number): Tensor {
@@ -294,6 +293,9 @@ export function slice(self: Tensor, dim = 0, start: number | null = null, end: n
 
 /** A view of `length` slices of `dim` from `start`. */
 export function narrow(self: Tensor, dim: number, start: number | Tensor, length: number): Tensor {
+  if (start instanceof Tensor && (start.sizes.length > 0 || start.dtype.category !== 1)) {
+    throw new RuntimeError("start must be an 0-dim integral Tensor.");
+  }
   const [x, d, s, n] = bind("narrow(Tensor self, int dim, int start, int length)", [self, dim, start, length]) as [
     Tensor,
     number,
@@ -312,99 +314,58 @@ export function narrow(self: Tensor, dim: number, start: number | Tensor, length
   return sliceOp([x], { dim: at, start: from, count: n, step: 1 });
 }
 
-const unbindOp = primitiveMany<{ dim: number }>({
-  name: "unbind",
-  view: "multi_view",
-  compute: ([x], { dim }) =>
-    Array.from({ length: x.sizes[dim] }, (_, i) =>
-      viewOf(x, without(x.sizes, dim), without(x.strides, dim), x.offset + i * x.strides[dim]),
-    ),
-  gradient: (_, c, grads) => {
-    const size = without(c.shape(0), c.attrs.dim);
-    const some = grads.find((g) => g !== null) as Tensor;
-    return [
-      stack(
-        grads.map((g) => g ?? some.new_zeros(size)),
-        c.attrs.dim,
-      ),
-    ];
-  },
-});
-
-/** The slices of dimension `dim`, as views. */
-export function unbind(self: Tensor, dim = 0): Tensor[] {
-  const [x, d] = bind("unbind(Tensor self, int dim=0)", [self, dim]) as [Tensor, number];
-  if (x.sizes.length === 0) throw new IndexError("Dimension specified as 0 but tensor has no dimensions");
-  return unbindOp([x], { dim: normalizeDim(d, x.sizes.length) });
+/** A view with the shape of `other`. */
+export function view_as(self: Tensor, other: Tensor): Tensor {
+  return view(self, other.sizes);
 }
 
-const squeezeOp = primitive<{ dims: readonly number[] }>({
-  name: "squeeze",
+/** The elements in the shape of `other`. */
+export function reshape_as(self: Tensor, other: Tensor): Tensor {
+  return reshape(self, other.sizes);
+}
+
+/** A view broadcast to `size`. */
+export function broadcast_to(self: Tensor, ...size: (number | Shape)[]): Tensor {
+  const [x, sizes] = bind("broadcast_to(Tensor self, ints size)", [self, ...size]) as [Tensor, number[]];
+  return expand(x, sizes);
+}
+
+const unfoldOp = primitive<{ dim: number; size: number; step: number }>({
+  name: "unfold",
   view: "view",
-  compute: ([x], { dims }) => {
-    const keep = (_: number, i: number): boolean => !(dims.includes(i) && x.sizes[i] === 1);
-    return viewOf(x, x.sizes.filter(keep), x.strides.filter(keep));
+  compute: ([x], { dim, size, step }) => {
+    const [sizes, strides] = unfolded(x.sizes, x.strides, dim, size, step);
+    return viewOf(x, sizes, strides);
   },
-  gradient: (g, c) => [g.reshape(c.shape(0))],
+  gradient: (g, c) => {
+    const shape = c.shape(0);
+    const { dim, size, step } = c.attrs;
+    const [sizes, strides] = unfolded(shape, contiguousStrides(shape), dim, size, step);
+    return [g.new_zeros(shape)._as_strided_add(g, sizes, strides, 0)];
+  },
 });
 
-/** A view without the dimensions of size 1, or without those of `dim` that have size 1. */
-export function squeeze(self: Tensor, dim?: number | Shape): Tensor {
-  const [x, given] = bind("squeeze(Tensor self, int[]? dim=None)", [self, dim]) as [Tensor, number[] | null];
-  const dims = given === null ? x.sizes.map((_, i) => i) : given.map((d) => normalizeDim(d, x.sizes.length));
-  return squeezeOp([x], { dims });
-}
-
-const unsqueezeOp = primitive<{ dim: number }>({
-  name: "unsqueeze",
-  view: "view",
-  compute: ([x], { dim }) => {
-    const stride = dim < x.sizes.length ? x.sizes[dim] * x.strides[dim] : 1;
-    const insert = (list: Shape, value: number): number[] => [...list.slice(0, dim), value, ...list.slice(dim)];
-    return viewOf(x, insert(x.sizes, 1), insert(x.strides, stride));
-  },
-  gradient: (g, c) => [g.squeeze(c.attrs.dim)],
-});
-
-/** A view with a new dimension of size 1 at `dim`. */
-export function unsqueeze(self: Tensor, dim: number): Tensor {
-  const [x, d] = bind("unsqueeze(Tensor self, int dim)", [self, dim]) as [Tensor, number];
-  const rank = x.sizes.length + 1;
-  if (d < -rank || d >= rank) {
-    throw new IndexError(`Dimension out of range (expected to be in range of [${-rank}, ${rank - 1}], but got ${d})`);
-  }
-  return unsqueezeOp([x], { dim: d < 0 ? d + rank : d });
-}
-
-/** A view with the dimensions from `start_dim` to `end_dim` merged, or a copy where that is not possible. */
-export function flatten(self: Tensor, start_dim?: number, end_dim?: number): Tensor {
-  const [x, s, e] = bind("flatten(Tensor self, int start_dim=0, int end_dim=-1)", [self, start_dim, end_dim]) as [
-    Tensor,
-    number,
-    number,
+function unfolded(shape: Shape, strides: Shape, dim: number, size: number, step: number): [number[], number[]] {
+  if (shape.length === 0) return [[size], [1]];
+  const sizes = shape.map((s, d) => (d === dim ? Math.floor((s - size) / step) + 1 : s));
+  return [
+    [...sizes, size],
+    [...strides.map((s, d) => (d === dim ? s * step : s)), strides[dim]],
   ];
-  const rank = x.sizes.length;
-  const start = normalizeDim(s, rank);
-  const end = normalizeDim(e, rank);
-  if (start > end) throw new RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim");
-  if (rank === 0) return x.reshape([1]);
-  if (start === end) return x;
-  const merged = x.sizes.slice(start, end + 1).reduce((a, b) => a * b, 1);
-  return x.reshape([...x.sizes.slice(0, start), merged, ...x.sizes.slice(end + 1)]);
 }
 
-Object.defineProperty(Tensor.prototype, "T", {
-  get(this: Tensor): Tensor {
-    return this.permute(this.sizes.map((_, i) => this.sizes.length - 1 - i));
-  },
-});
-Object.defineProperty(Tensor.prototype, "mT", {
-  get(this: Tensor): Tensor {
-    if (this.sizes.length < 2) {
-      throw new RuntimeError(
-        `tensor.mT is only supported on matrices or batches of matrices. Got ${this.sizes.length}-D tensor.`,
-      );
-    }
-    return this.transpose(-2, -1);
-  },
-});
+/** A view of all windows of `size` elements along `dimension`, `step` apart; the window is a new last dimension. */
+export function unfold(self: Tensor, dimension: number, size: number, step: number): Tensor {
+  const [x, d, n, by] = bind("unfold(Tensor self, int dimension, int size, int step)", [
+    self,
+    dimension,
+    size,
+    step,
+  ]) as [Tensor, number, number, number];
+  const dim = normalizeDim(d, x.sizes.length);
+  const most = x.sizes.length === 0 ? 1 : x.sizes[dim];
+  if (n < 0) throw new RuntimeError(`size is ${n} but must be >= 0`);
+  if (n > most) throw new RuntimeError(`maximum size for tensor at dimension ${dim} is ${most} but size is ${n}`);
+  if (by <= 0) throw new RuntimeError(`step is ${by} but must be > 0`);
+  return unfoldOp([x], { dim, size: n, step: by });
+}

@@ -21,6 +21,7 @@ export {
   conv2d,
   conv3d,
 } from "./ops/convolution.ts";
+export * from "./ops/counting.ts";
 export * from "./ops/creation.ts";
 export * from "./ops/diagonals.ts";
 export * from "./ops/dimensions.ts";
@@ -43,6 +44,7 @@ export * from "./ops/ranges.ts";
 export * from "./ops/rearranging.ts";
 export * from "./ops/reductions.ts";
 export * from "./ops/scan.ts";
+export * from "./ops/searching.ts";
 export * from "./ops/selection.ts";
 export * from "./ops/softmax.ts";
 export * from "./ops/sorting.ts";
@@ -51,6 +53,7 @@ export * from "./ops/splitting.ts";
 export * from "./ops/statistics.ts";
 export * from "./ops/trigonometric.ts";
 export * from "./ops/unary.ts";
+export * from "./ops/unique.ts";
 export * from "./ops/views.ts";
 export {
   default_generator,

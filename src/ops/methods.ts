@@ -10,6 +10,7 @@ import * as arithmetic from "./arithmetic.ts";
 import * as blending from "./blending.ts";
 import * as comparison from "./comparison.ts";
 import * as conversion from "./conversion.ts";
+import * as counting from "./counting.ts";
 import * as creation from "./creation-methods.ts";
 import * as diagonals from "./diagonals.ts";
 import * as dimensions from "./dimensions.ts";
@@ -34,10 +35,13 @@ import * as statistics from "./statistics.ts";
 import * as strided from "./strided.ts";
 import * as trigonometric from "./trigonometric.ts";
 import * as unary from "./unary.ts";
+import * as unique from "./unique.ts";
 import * as values from "./values.ts";
 import * as views from "./views.ts";
 
 const modules = [
+  counting,
+  unique,
   orderStatistics,
   sorting,
   activationMethods,
@@ -104,6 +108,8 @@ type Ops = typeof addmm &
   typeof scan &
   typeof sorting &
   typeof orderStatistics &
+  typeof unique &
+  typeof counting &
   typeof views;
 
 /** The method of a function; one with overloads declares its own as `method`. */

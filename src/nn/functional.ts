@@ -23,5 +23,32 @@ export {
   max_pool3d,
   max_pool3d_with_indices,
 } from "../ops/pooling.ts";
+export {
+  binary_cross_entropy,
+  binary_cross_entropy_with_logits,
+  cross_entropy,
+  nll_loss,
+} from "./functional/classification.ts";
+export { cosine_similarity, normalize, pairwise_distance } from "./functional/distance.ts";
 export { linear } from "./functional/linear.ts";
+export {
+  cosine_embedding_loss,
+  hinge_embedding_loss,
+  margin_ranking_loss,
+  multi_margin_loss,
+  multilabel_margin_loss,
+  multilabel_soft_margin_loss,
+  soft_margin_loss,
+  triplet_margin_loss,
+  triplet_margin_with_distance_loss,
+} from "./functional/margin.ts";
 export { pad } from "./functional/pad.ts";
+export {
+  gaussian_nll_loss,
+  huber_loss,
+  kl_div,
+  l1_loss,
+  mse_loss,
+  poisson_nll_loss,
+  smooth_l1_loss,
+} from "./functional/regression.ts";

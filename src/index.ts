@@ -26,6 +26,7 @@ export * from "./ops/creation.ts";
 export * from "./ops/diagonals.ts";
 export * from "./ops/dimensions.ts";
 export * from "./ops/dropout.ts";
+export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
 export * from "./ops/integers.ts";
@@ -55,6 +56,7 @@ export * from "./ops/trigonometric.ts";
 export * from "./ops/unary.ts";
 export * from "./ops/unique.ts";
 export * from "./ops/views.ts";
+export * as optim from "./optim/index.ts";
 export {
   default_generator,
   Generator,
@@ -65,5 +67,6 @@ export {
   set_rng_state,
 } from "./random/generator.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
+export * as utils from "./utils/index.ts";
 
 import "./ops/methods.ts";

@@ -226,7 +226,7 @@ export function binary_cross_entropy(
     }
   }
   const plain = x.detach();
-  if (x.count > 0 && !plain.ge(0).logical_and(plain.le(1)).all().item() && !plain.isnan().any().item()) {
+  if (x.count > 0 && !plain.ge(0).logical_and(plain.le(1)).all().item()) {
     throw new RuntimeError("all elements of input should be between 0 and 1");
   }
   const factor = w === null ? [] : [w.expand(x.sizes)];

@@ -1,6 +1,6 @@
 /** Distances and angles between vectors, and scaling to length 1. */
 
-import { promote_types } from "../../dtype.ts";
+import { get_default_dtype, promote_types } from "../../dtype.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { broadcastShapes } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -58,7 +58,10 @@ export function pairwise_distance(
     [x1, x2, p, eps, keepdim],
   ) as [Tensor, Tensor, number, number, boolean];
   const last = Math.max(a.sizes.length, b.sizes.length) - 1;
-  return a.sub(b).add(epsilon).norm(order, last, keep);
+  const difference = a.sub(b);
+  // Epsilon is a float: integers become one.
+  const values = difference.dtype.is_floating_point ? difference : difference.to(get_default_dtype());
+  return values.add(epsilon).norm(order, last, keep);
 }
 
 /** Keyword arguments of `normalize`. */

@@ -1,7 +1,8 @@
 /** Losses with a margin, and losses of distances. */
+import { get_default_dtype } from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { bind } from "../../ops/define/schema.ts";
-import { softMarginLoss } from "../../ops/losses.ts";
+import { binaryCrossEntropyWithLogits, softMarginLoss } from "../../ops/losses.ts";
 import { nllLoss } from "../../ops/nll-loss.ts";
 import { sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -54,7 +55,10 @@ export function margin_ranking_loss(
       `margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: ${text(a)}, input2: ${text(b)}, target: ${text(y)} `,
     );
   }
-  return reduced(y.neg().mul(a.sub(b)).add(m).clamp_min(0), kind);
+  const signed = y.neg().mul(a.sub(b));
+  // The margin is a float: integers become one.
+  const values = signed.dtype.is_floating_point ? signed : signed.to(get_default_dtype());
+  return reduced(values.add(m).clamp_min(0), kind);
 }
 
 /** ln(1 + exp(−target · input)) */
@@ -220,7 +224,9 @@ export function multi_margin_loss(
   }
   const pick = { reduction: "none" as const, ignoreIndex: -100 };
   const own = nllLoss(scores.neg(), labels, null, pick).unsqueeze(1);
-  let terms = scores.sub(own).add(m).clamp_min(0);
+  const margins = scores.sub(own).add(m);
+  // NaN counts as "not above 0".
+  let terms = margins.masked_fill(margins.gt(0).logical_not(), 0);
   if (power === 2) terms = terms.square();
   if (w !== null) terms = terms.mul(nllLoss(w.neg().expand(samples, classes), labels, null, pick).unsqueeze(1));
   const isLabel = classNumbers(scores).eq(labels.unsqueeze(1));
@@ -303,11 +309,8 @@ export function multilabel_soft_margin_loss(
     [input, target, weight, size_average, reduce, reduction],
   ) as [Tensor, Tensor, Tensor | null, boolean | null, boolean | null, string];
   const kind = checked(legacyReduction(average, reduces, how));
-  const logSigmoid = (t: Tensor): Tensor => t.clamp_max(0).sub(t.abs().neg().exp().log1p());
-  let losses = y
-    .mul(logSigmoid(x))
-    .add(y.neg().add(1).mul(logSigmoid(x.neg())))
-    .neg();
+  const one = x.new_ones([]);
+  let losses = binaryCrossEntropyWithLogits([x, y.to(x.dtype), one, one], "none");
   if (w !== null) losses = losses.mul(w);
   const dim = x.sizes.length - 1;
   const means = losses.sum(dim).div(x.sizes[dim]);

@@ -19,6 +19,11 @@ export interface DimOptions {
   readonly out?: readonly Tensor[];
 }
 
+/** PyTorch keeps sets of dimensions in 64 bits. */
+function checkRank(x: Tensor): void {
+  if (x.sizes.length > 64) throw new RuntimeError("only tensors with up to 64 dims are supported");
+}
+
 function requireElements(name: string, x: Tensor): void {
   if (x.count === 0) {
     throw new RuntimeError(
@@ -157,7 +162,7 @@ function extremeOverDims(name: "amax" | "amin", which: Which) {
       keepdim,
       options,
     ]) as [Tensor, number[], boolean, Tensor | null];
-    if (x.sizes.length > 64) throw new RuntimeError("only tensors with up to 64 dims are supported");
+    checkRank(x);
     const dims = normalizeDims(d, x.sizes.length);
     if (d.length === 0) requireElements(name, x);
     else requireNonEmpty(`${name}()`, x, dims);
@@ -200,6 +205,7 @@ export function aminmax(
     self,
     options,
   ]) as [Tensor, number | null, boolean, Tensor[] | null];
+  checkRank(x);
   const dims = normalizeDims(d, x.sizes.length);
   if (d !== null) requireNonEmpty("aminmax", x, dims);
   else if (x.count === 0) {

@@ -353,6 +353,7 @@ export function logsumexp(
 /** The sum over the dimensions that broadcasting to this tensor's shape added or repeated. */
 export function sum_to_size(self: Tensor, ...size: (number | Shape)[]): Tensor {
   const [x, wanted] = bind("sum_to_size(Tensor self, ints size)", [self, ...size]) as [Tensor, number[]];
+  if (wanted.length === 0) return x.sum();
   if (sameShape(x.sizes, wanted)) return x;
   const lead = x.sizes.length - wanted.length;
   const dims: number[] = [];

@@ -147,7 +147,7 @@ function cumprodGradient(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
   const products = x.masked_fill(first, 1).masked_fill(span.logical_not(), 1).cumprod(dim);
   const prefix = x.masked_fill(before.logical_not(), 1).prod(dim, true);
   const atZero = products.mul(g.masked_fill(span.logical_not(), 0)).sum(dim, true).mul(prefix);
-  return head.masked_fill(before.logical_not(), 0).add(atZero.mul(first));
+  return head.masked_fill(before.logical_not(), 0).add(atZero.expand(x.sizes).masked_fill(first.logical_not(), 0));
 }
 
 /** The same in quadratic time, made of products only, which can be differentiated again. */

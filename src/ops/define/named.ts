@@ -1,4 +1,5 @@
 /** Several results that also have names: `const r = x.max(1); r.values; r[1]; const [values, indices] = r`. */
+import { RuntimeError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 
 /** An array of tensors that has PyTorch's field names too. */
@@ -41,5 +42,14 @@ export const valuesAndIndices = (name: string): ((tensors: readonly Tensor[]) =>
 
 /** The `out` of an op with several results: the results go into the given tensors, which become the results. */
 export function intoAll(out: readonly Tensor[] | null, results: readonly Tensor[]): readonly Tensor[] {
-  return out === null ? results : results.map((r, i) => out[i].copyResult_(r));
+  if (out === null) return results;
+  if (out.length !== results.length) {
+    throw new TypeError(`argument 'out' must be tuple of ${results.length} Tensors, not of ${out.length}`);
+  }
+  results.forEach((r, i) => {
+    if (out[i].dtype !== r.dtype) {
+      throw new RuntimeError(`Expected out tensor to have dtype ${r.dtype.name}, but got ${out[i].dtype.name} instead`);
+    }
+  });
+  return results.map((r, i) => out[i].copyResult_(r));
 }

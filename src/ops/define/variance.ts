@@ -137,7 +137,9 @@ export function varianceMeanOp(name: "var_mean" | "std_mean"): (x: Tensor, attrs
         results: [x.dtype, x.dtype],
         scalars: [correction],
         build: (v, row, [c]) => {
-          const { mean, variance } = moments(v, row, c);
+          const { mean: rough, variance } = moments(v, row, c);
+          // The mean of the deviations is what rounding took from the mean. It is NaN where the mean is infinite, as in PyTorch.
+          const mean = rough.add(row.reduce("sum", v.sub(rough)).div(row.innerCount.cast(v.type)));
           return [std ? variance.sqrt() : variance, mean];
         },
       }),

@@ -1,0 +1,53 @@
+/** Calls on tiny tensors: what a call costs beside its arithmetic. */
+import * as torch from "../../src/index.ts";
+import { type Row, uniform } from "../row.ts";
+
+const four = uniform([4]);
+
+export const small: readonly Row[] = [
+  {
+    name: "add, 4 elements",
+    inputs: { a: four, b: four },
+    kindling:
+      ({ a, b }) =>
+      () =>
+        torch.add(a, b),
+    pytorch: "torch.add(a, b)",
+  },
+  {
+    name: "add, 4 elements, recorded",
+    inputs: { a: four, b: four },
+    kindling: ({ a, b }) => {
+      a.requires_grad_();
+      return () => torch.add(a, b);
+    },
+    pytorch: "a.requires_grad_()\ntorch.add(a, b)",
+  },
+  {
+    name: "mul by a number, 4 elements",
+    inputs: { a: four },
+    kindling:
+      ({ a }) =>
+      () =>
+        a.mul(2),
+    pytorch: "a.mul(2)",
+  },
+  {
+    name: "sum, 4 elements",
+    inputs: { a: four },
+    kindling:
+      ({ a }) =>
+      () =>
+        a.sum(),
+    pytorch: "a.sum()",
+  },
+  {
+    name: "view 4 elements as 2×2",
+    inputs: { a: four },
+    kindling:
+      ({ a }) =>
+      () =>
+        a.view(2, 2),
+    pytorch: "a.view(2, 2)",
+  },
+];

@@ -1,23 +1,37 @@
 /** The base class of layers and networks: https://pytorch.org/docs/stable/generated/torch.nn.Module.html */
 
 import { no_grad } from "../autograd/mode.ts";
-import type { DType } from "../dtype.ts";
-import { bfloat16, float16, float32, float64 } from "../dtype.ts";
-import { KeyError, RuntimeError } from "../errors.ts";
+import type { Device } from "../device.ts";
+import { bfloat16, DType, float16, float32, float64 } from "../dtype.ts";
+import { KeyError, NotImplementedError, ValueError } from "../errors.ts";
 import type { ToOptions } from "../ops/conversion.ts";
+import { empty } from "../ops/creation.ts";
+import { checkKeywords, isOptions } from "../ops/define/schema.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { type ForwardHook, type ForwardPreHook, HookList, type ModuleHooks, type RemovableHandle } from "./hooks.ts";
 import { Buffer, Parameter } from "./parameter.ts";
-import { collectState, type IncompatibleKeys, loadState, type StateDict } from "./state-dict.ts";
+import { collectState, emptyState, type IncompatibleKeys, loadState, type StateDict } from "./state-dict.ts";
 
 /** What a module keeps about itself beside its fields. */
 interface Registry {
   hooks: ModuleHooks | null;
+  /** Names of fields in order, where JavaScript's own order is another. */
+  order: string[] | null;
   /** Names of buffers and whether they are part of the state. */
   readonly buffers: Map<string, boolean>;
 }
 
 const registries = Symbol("Kindling module registry");
+
+/** How `named_parameters` and its kin walk. */
+export interface MemberOptions {
+  /** Comes before all names. Default "". */
+  readonly prefix?: string;
+  /** Walk the modules below too. Default true. */
+  readonly recurse?: boolean;
+  /** Yield each tensor only once. Default true. */
+  readonly remove_duplicate?: boolean;
+}
 
 // A module is called like a function; the type of the call is that of its `forward`.
 export interface Module {
@@ -34,7 +48,13 @@ export class Module {
   declare training: boolean;
   /** @internal */ declare readonly [registries]: Registry;
 
-  constructor() {
+  constructor(...none: never[]) {
+    if (none.length > 0) {
+      const [first] = none as readonly unknown[];
+      const name = new.target.name;
+      if (isOptions(first)) checkKeywords(`${name}.__init__`, first, []);
+      throw new TypeError(`${name}.__init__() takes no arguments but ${none.length} were given`);
+    }
     // Measured in V8: a closure with the class's prototype costs 10–17 ns a call; a Proxy is five times slower.
     const self = ((...args: unknown[]) => callModule(self, args)) as unknown as Module;
     Object.setPrototypeOf(self, new.target.prototype);
@@ -42,7 +62,9 @@ export class Module {
     // These belong to functions and would hide fields of these names.
     delete fields.name;
     delete fields.length;
-    Object.defineProperty(self, registries, { value: { hooks: null, buffers: new Map() } satisfies Registry });
+    Object.defineProperty(self, registries, {
+      value: { hooks: null, order: null, buffers: new Map() } satisfies Registry,
+    });
     // Not enumerable, so that walking the fields of a module meets only what its author put there.
     Object.defineProperty(self, "training", { value: true, writable: true, configurable: true });
     // biome-ignore lint/correctness/noConstructorReturn: the module is this function.
@@ -51,16 +73,29 @@ export class Module {
 
   /** What the module computes. Every module defines its own. */
   forward(..._input: never[]): unknown {
-    throw new RuntimeError(`Module [${this.className()}] is missing the required "forward" function`);
+    throw new NotImplementedError(`Module [${this.className()}] is missing the required "forward" function`);
   }
+
+  /** @internal The version of the layout of the state, as PyTorch counts it. */
+  static readonly stateVersion: number = 1;
+
+  /** @internal Adds to `state` what states of an older version lack. `version` is null where it is not known. */
+  upgradeState(_state: Record<string, unknown>, _prefix: string, _version: number | null): void {}
 
   /** @internal The name shown in texts. */
   className(): string {
     return this.constructor.name;
   }
 
+  /** Names of the fields, in the order in which they were made. */
+  private fieldNames(): string[] {
+    const names = Object.keys(this);
+    const { order } = this[registries];
+    return order === null ? names : [...new Set([...order.filter((name) => Object.hasOwn(this, name)), ...names])];
+  }
+
   private *entries<T>(accept: (value: unknown, name: string) => value is T): Generator<[string, T]> {
-    for (const name of Object.keys(this)) {
+    for (const name of this.fieldNames()) {
       const value = (this as unknown as Record<string, unknown>)[name];
       if (accept(value, name)) yield [name, value];
     }
@@ -88,13 +123,26 @@ export class Module {
 
   /** @internal */
   setField(name: string, value: unknown): void {
+    // JavaScript walks names that are array indices first, in numerical order: note the real order where that differs.
+    if (!Object.hasOwn(this, name) && /^(0|[1-9]\d*)$/.test(name)) {
+      const names = this.fieldNames();
+      const registry = this[registries];
+      if (registry.order !== null || names.some((other) => !(Number(other) < Number(name)))) {
+        registry.order = [...names, name];
+      }
+    }
     (this as unknown as Record<string, unknown>)[name] = value;
   }
 
-  /** The direct children with their names. */
+  /** @internal The direct children with their names, one that is there twice twice. */
+  childEntries(): Generator<[string, Module]> {
+    return this.entries((value): value is Module => value instanceof Module);
+  }
+
+  /** The direct children with their names, each once. */
   *named_children(): Generator<[string, Module]> {
     const seen = new Set<Module>();
-    for (const [name, child] of this.entries((value): value is Module => value instanceof Module)) {
+    for (const [name, child] of this.childEntries()) {
       if (seen.has(child)) continue;
       seen.add(child);
       yield [name, child];
@@ -107,12 +155,12 @@ export class Module {
   }
 
   /** This module and all below it, each once, with their names. */
-  *named_modules(memo: Set<Module> = new Set(), prefix = ""): Generator<[string, Module]> {
+  *named_modules(memo: Set<Module> = new Set(), prefix = "", remove_duplicate = true): Generator<[string, Module]> {
     if (memo.has(this)) return;
-    memo.add(this);
+    if (remove_duplicate) memo.add(this);
     yield [prefix, this];
-    for (const [name, child] of this.entries((value): value is Module => value instanceof Module)) {
-      yield* child.named_modules(memo, prefix === "" ? name : `${prefix}.${name}`);
+    for (const [name, child] of this.childEntries()) {
+      yield* child.named_modules(memo, prefix === "" ? name : `${prefix}.${name}`, remove_duplicate);
     }
   }
 
@@ -123,53 +171,63 @@ export class Module {
 
   private *namedMembers<T extends Tensor>(
     own: (module: Module) => Iterable<[string, T]>,
-    prefix: string,
-    recurse: boolean,
+    { prefix = "", recurse = true, remove_duplicate = true }: MemberOptions,
   ): Generator<[string, T]> {
     const seen = new Set<Tensor>();
-    const modules: Iterable<[string, Module]> = recurse ? this.named_modules(new Set(), prefix) : [[prefix, this]];
+    const modules: Iterable<[string, Module]> = recurse
+      ? this.named_modules(new Set(), prefix, remove_duplicate)
+      : [[prefix, this]];
     for (const [path, module] of modules) {
       for (const [name, member] of own(module)) {
-        if (seen.has(member)) continue;
+        if (remove_duplicate && seen.has(member)) continue;
         seen.add(member);
         yield [path === "" ? name : `${path}.${name}`, member];
       }
     }
   }
 
-  /** All parameters with their names, each once. */
-  named_parameters(prefix = "", recurse = true): Generator<[string, Parameter]> {
-    return this.namedMembers((module) => module.ownParameters(), prefix, recurse);
+  /** All parameters with their names, each once. `prefix` comes before the names; `recurse: false` stays in this module. */
+  named_parameters(prefix: string | MemberOptions = "", recurse = true): Generator<[string, Parameter]> {
+    const options = typeof prefix === "string" ? { prefix, recurse } : prefix;
+    return this.namedMembers((module) => module.ownParameters(), options);
   }
 
   /** All parameters, each once. */
-  *parameters(recurse = true): Generator<Parameter> {
-    for (const [, parameter] of this.named_parameters("", recurse)) yield parameter;
+  *parameters(recurse: boolean | MemberOptions = true): Generator<Parameter> {
+    const options = typeof recurse === "boolean" ? { recurse } : recurse;
+    for (const [, parameter] of this.named_parameters(options)) yield parameter;
   }
 
   /** All buffers with their names, each once. */
-  named_buffers(prefix = "", recurse = true): Generator<[string, Tensor]> {
-    return this.namedMembers((module) => module.ownBuffers(), prefix, recurse);
+  named_buffers(prefix: string | MemberOptions = "", recurse = true): Generator<[string, Tensor]> {
+    const options = typeof prefix === "string" ? { prefix, recurse } : prefix;
+    return this.namedMembers((module) => module.ownBuffers(), options);
   }
 
   /** All buffers, each once. */
-  *buffers(recurse = true): Generator<Tensor> {
-    for (const [, buffer] of this.named_buffers("", recurse)) yield buffer;
+  *buffers(recurse: boolean | MemberOptions = true): Generator<Tensor> {
+    const options = typeof recurse === "boolean" ? { recurse } : recurse;
+    for (const [, buffer] of this.named_buffers(options)) yield buffer;
   }
 
-  private checkName(name: string, kind: string): void {
+  private checkName(name: string, kind: string, replaceable: (value: unknown) => boolean): void {
     if (typeof name !== "string") throw new TypeError(`${kind} name should be a string`);
     if (name.includes(".")) throw new KeyError(`${kind} name can't contain "."`);
     if (name === "") throw new KeyError(`${kind} name can't be empty string ""`);
+    // A field that is declared in the class exists already, without a value.
+    const value = name in this ? (this as unknown as Record<string, unknown>)[name] : undefined;
+    if (value !== undefined && value !== null && !replaceable(value)) {
+      throw new KeyError(`attribute '${name}' already exists`);
+    }
   }
 
   /** Adds a tensor that belongs to the state but is not trained, as field `name`. */
   register_buffer(name: string, tensor: Tensor | null, options: boolean | { persistent?: boolean } = {}): void {
-    this.checkName(name, "buffer");
-    const taken = Object.hasOwn(this, name) && !this[registries].buffers.has(name);
-    // A field declared in the class exists already, without a value.
-    if (taken && (this as unknown as Record<string, unknown>)[name] !== undefined) {
-      throw new KeyError(`attribute '${name}' already exists`);
+    this.checkName(name, "buffer", (value) => this[registries].buffers.has(name) || value instanceof Buffer);
+    if (tensor !== null && !is_tensor(tensor)) {
+      throw new TypeError(
+        `cannot assign '${typeof tensor}' object to buffer '${name}' (torch Tensor or None required)`,
+      );
     }
     const persistent = typeof options === "boolean" ? options : (options.persistent ?? true);
     this[registries].buffers.set(name, persistent);
@@ -178,10 +236,11 @@ export class Module {
 
   /** Adds a parameter (or null) as field `name`. */
   register_parameter(name: string, parameter: Parameter | null): void {
-    this.checkName(name, "parameter");
+    this.checkName(name, "parameter", (value) => value instanceof Parameter);
     if (parameter !== null && !(parameter instanceof Parameter)) {
+      const what = is_tensor(parameter) ? "Tensor" : typeof parameter;
       throw new TypeError(
-        `cannot assign '${typeof parameter}' object to parameter '${name}' (torch.nn.Parameter or None required)`,
+        `cannot assign '${what}' object to parameter '${name}' (torch.nn.Parameter or None required)`,
       );
     }
     this.setField(name, parameter);
@@ -189,7 +248,7 @@ export class Module {
 
   /** Adds a child as field `name`. */
   add_module(name: string, module: Module | null): void {
-    this.checkName(name, "module");
+    this.checkName(name, "module", (value) => value instanceof Module);
     if (module !== null && !(module instanceof Module))
       throw new TypeError(`${typeof module} is not a Module subclass`);
     this.setField(name, module);
@@ -204,7 +263,8 @@ export class Module {
     if (target === "") return module;
     for (const name of target.split(".")) {
       const next = (module as unknown as Record<string, unknown>)[name];
-      if (!(next instanceof Module)) throw new KeyError(`${module.className()} has no attribute \`${name}\``);
+      if (next === undefined) throw new KeyError(`${module.className()} has no attribute \`${name}\``);
+      if (!(next instanceof Module)) throw new KeyError(`\`${name}\` is not an nn.Module`);
       module = next;
     }
     return module;
@@ -221,21 +281,20 @@ export class Module {
   /** The parameter at a path such as `layer1.0.weight`. */
   get_parameter(target: string): Parameter {
     const value = this.member(target);
-    if (!(value instanceof Parameter)) throw new KeyError(`\`${target}\` is not an nn.Parameter`);
+    if (!(value instanceof Parameter)) throw new KeyError(`\`${lastName(target)}\` is not an nn.Parameter`);
     return value;
   }
 
   /** The buffer at a path. */
   get_buffer(target: string): Tensor {
     const value = this.member(target);
-    if (!is_tensor(value) || value instanceof Parameter) throw new KeyError(`\`${target}\` is not a buffer`);
+    if (!is_tensor(value) || value instanceof Parameter) throw new KeyError(`\`${lastName(target)}\` is not a buffer`);
     return value;
   }
 
   /** Tensors by full name, in PyTorch's order; they share memory with the module. */
   state_dict(options: { destination?: StateDict; prefix?: string; keep_vars?: boolean } = {}): StateDict {
-    const into = options.destination ?? (Object.create(null) as StateDict);
-    return collectState(this, options.prefix ?? "", options.keep_vars ?? false, into);
+    return collectState(this, options.prefix ?? "", options.keep_vars ?? false, options.destination ?? emptyState());
   }
 
   /** Copies tensors in by name. With `strict` (the default) missing or unexpected names are an error. */
@@ -253,8 +312,10 @@ export class Module {
 
   /** Sets training mode here and below. */
   train(mode = true): this {
-    if (typeof mode !== "boolean") throw new TypeError("training mode is expected to be boolean");
-    for (const module of this.modules()) module.training = mode;
+    if (typeof mode !== "boolean") throw new ValueError("training mode is expected to be boolean");
+    this.training = mode;
+    // Through the children's own method, which they may have overridden.
+    for (const child of this.children()) child.train(mode);
     return this;
   }
 
@@ -267,9 +328,14 @@ export class Module {
   zero_grad(set_to_none: boolean | { set_to_none?: boolean } = true): void {
     const forget = typeof set_to_none === "boolean" ? set_to_none : (set_to_none.set_to_none ?? true);
     for (const parameter of this.parameters()) {
-      if (parameter.grad === null) continue;
+      const { grad } = parameter;
+      if (grad === null) continue;
       if (forget) parameter.grad = null;
-      else parameter.grad = parameter.grad.detach().zero_();
+      else {
+        if (grad.grad_fn === null) grad.requires_grad_(false);
+        else grad.detach_();
+        grad.zero_();
+      }
     }
   }
 
@@ -286,36 +352,38 @@ export class Module {
     return this;
   }
 
+  /** Applies `fn` to the contents of all tensors. Parameters stay the objects that they are, so optimizers keep them. */
   private mapTensors(fn: (tensor: Tensor) => Tensor): this {
     no_grad(() => {
       for (const module of this.modules()) {
-        for (const [name, parameter] of [...module.ownParameters()]) {
-          const mapped = fn(parameter);
-          if (mapped.dtype === parameter.dtype) parameter.data = mapped;
-          else {
-            // Tensors never change their dtype, so the parameter is another one afterwards: make optimizers later.
-            const fresh = new Parameter(mapped.detach(), parameter.requires_grad);
-            if (parameter.grad !== null) fresh.grad = fn(parameter.grad);
-            module.setField(name, fresh);
-          }
+        for (const [, parameter] of module.ownParameters()) {
+          parameter.data = fn(parameter.data);
+          const { grad } = parameter;
+          if (grad !== null) grad.data = fn(grad.data);
         }
         for (const [name, buffer] of [...module.ownBuffers()]) {
-          module.setField(
-            name,
-            buffer instanceof Buffer ? new Buffer(fn(buffer), { persistent: buffer.persistent }) : fn(buffer),
-          );
+          const { persistent } = buffer as Buffer;
+          module.setField(name, buffer instanceof Buffer ? new Buffer(fn(buffer), { persistent }) : fn(buffer));
         }
       }
     });
     return this;
   }
 
-  /** Converts floating-point parameters and buffers to a dtype. */
-  to(target: DType | string | ToOptions, options?: ToOptions): this {
-    return this.mapTensors((t) => {
-      const moved = t.to(target, options);
-      return t.is_floating_point() ? moved : t;
-    });
+  /** Converts floating-point parameters and buffers to a dtype, in place: `to(dtype)`, `to(device, dtype)`, `to(tensor)`. */
+  to(target: DType | string | Device | Tensor | ToOptions, options?: DType | ToOptions): this {
+    // Refuses what Tensor.to refuses.
+    empty([0]).to(target as DType, options as ToOptions);
+    const dtype = requestedDType(target) ?? requestedDType(options);
+    if (dtype === null) return this;
+    if (!dtype.is_floating_point) {
+      throw new TypeError(`nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=${dtype}`);
+    }
+    return this.mapTensors((t) => (t.is_floating_point() ? t.to(dtype) : t));
+  }
+  /** Converts all parameters and buffers to a dtype, in place, those of integers too. */
+  type(dst_type: DType): this {
+    return this.mapTensors((t) => t.to(dst_type));
   }
   float(): this {
     return this.to(float32);
@@ -359,7 +427,7 @@ export class Module {
     const extra = this.extra_repr();
     const extraLines = extra === "" ? [] : extra.split("\n");
     const childLines: string[] = [];
-    for (const [name, child] of this.entries((value): value is Module => value instanceof Module)) {
+    for (const [name, child] of this.childEntries()) {
       childLines.push(`(${name}): ${indent(child.toString())}`);
     }
     const lines = [...extraLines, ...childLines];
@@ -371,6 +439,15 @@ export class Module {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
+}
+
+function requestedDType(x: DType | string | Device | Tensor | ToOptions | undefined): DType | null {
+  if (x instanceof DType) return x;
+  return typeof x === "object" && x !== null && "dtype" in x ? (x.dtype ?? null) : null;
+}
+
+function lastName(path: string): string {
+  return path.slice(path.lastIndexOf(".") + 1);
 }
 
 /** Indents all lines but the first. */

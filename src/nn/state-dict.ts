@@ -1,12 +1,27 @@
 /** A module's state as PyTorch names it, and loading it back. */
 import { no_grad } from "../autograd/mode.ts";
 import { RuntimeError } from "../errors.ts";
+import { sizeToString } from "../print/index.ts";
+import { sameShape } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import type { Module } from "./module.ts";
 import { Parameter } from "./parameter.ts";
 
-/** Tensors by their full names, such as `layer1.0.weight`, in PyTorch's order. The object has no prototype. */
+/**
+ * Tensors by their full names, such as `layer1.0.weight`, in PyTorch's order. The object has no prototype. What PyTorch
+ * keeps beside the tensors, the version of each module's state, is in `_metadata`, which is not enumerable.
+ */
 export type StateDict = Record<string, Tensor>;
+
+type Metadata = Record<string, { version?: number }>;
+
+export function emptyState(): StateDict {
+  return Object.create(null, { _metadata: { value: Object.create(null) } }) as StateDict;
+}
+
+function metadataOf(state: object): Metadata | undefined {
+  return (state as { _metadata?: Metadata })._metadata;
+}
 
 /** What `load_state_dict` found wrong. Prints as PyTorch's `<All keys matched successfully>`. */
 export class IncompatibleKeys {
@@ -28,50 +43,73 @@ export class IncompatibleKeys {
 
 /** The state of `module`: its parameters, its persistent buffers, then its children's, names with `prefix`. */
 export function collectState(module: Module, prefix: string, keepVars: boolean, into: StateDict): StateDict {
+  const metadata = metadataOf(into);
+  if (metadata !== undefined) metadata[prefix.slice(0, -1)] = { version: versionOf(module) };
   for (const [name, tensor] of module.ownState()) into[prefix + name] = keepVars ? tensor : tensor.detach();
-  for (const [name, child] of module.named_children()) {
+  for (const [name, child] of module.childEntries()) {
     child.state_dict({ prefix: `${prefix}${name}.`, keep_vars: keepVars, destination: into });
   }
   return into;
 }
 
+function versionOf(module: Module): number {
+  return (module.constructor as typeof Module).stateVersion;
+}
+
 interface LoadPlan {
   readonly copies: { target: Tensor; source: Tensor; module: Module; name: string }[];
   readonly missing: string[];
-  readonly unexpected: Set<string>;
+  readonly unexpected: string[];
   readonly errors: string[];
 }
 
-function plan(
+function sizeText(t: Tensor): string {
+  return sizeToString(t.shape);
+}
+
+/** Notes in `plan` what to copy from `state`, whose keys all start with `prefix`, and what is wrong. */
+function planLoad(
   module: Module,
-  state: Readonly<Record<string, unknown>>,
+  state: Record<string, unknown>,
+  metadata: Metadata | undefined,
   prefix: string,
-  assign: boolean,
-  out: LoadPlan,
+  plan: LoadPlan,
 ): void {
-  for (const [name, target] of module.ownState()) {
+  module.upgradeState(state, prefix, metadata?.[prefix.slice(0, -1)]?.version ?? null);
+  const own = new Map(module.ownState());
+  const children = new Map(module.childEntries());
+  for (const [name, target] of own) {
     const key = prefix + name;
-    out.unexpected.delete(key);
     if (!Object.hasOwn(state, key)) {
-      out.missing.push(key);
+      plan.missing.push(key);
       continue;
     }
-    const source = state[key];
-    if (!is_tensor(source)) {
-      out.errors.push(
-        `While copying the parameter named "${key}", expected torch.Tensor or Tensor-like object from checkpoint but received ${typeof source}`,
+    const given = state[key];
+    if (!is_tensor(given)) {
+      plan.errors.push(
+        `While copying the parameter named "${key}", expected torch.Tensor or Tensor-like object from checkpoint but received ${given === null ? "None" : typeof given}`,
       );
       continue;
     }
-    if (source.sizes.length !== target.sizes.length || source.sizes.some((s, i) => s !== target.sizes[i])) {
-      out.errors.push(
-        `size mismatch for ${key}: copying a param with shape torch.Size([${source.sizes.join(", ")}]) from checkpoint, the shape in current model is torch.Size([${target.sizes.join(", ")}]).`,
+    // Before version 0.4 PyTorch had no 0-dimensional tensors.
+    const source = target.dim() === 0 && sameShape(given.shape, [1]) ? given.select(0, 0) : given;
+    if (!sameShape(source.shape, target.shape)) {
+      plan.errors.push(
+        `size mismatch for ${key}: copying a param with shape ${sizeText(source)} from checkpoint, the shape in current model is ${sizeText(target)}.`,
       );
       continue;
     }
-    out.copies.push({ target, source, module, name });
+    plan.copies.push({ target, source, module, name });
   }
-  for (const [name, child] of module.named_children()) plan(child, state, `${prefix}${name}.`, assign, out);
+  for (const key of Object.keys(state)) {
+    const [first, ...rest] = key.slice(prefix.length).split(".");
+    if (rest.length > 0 ? !children.has(first) : !own.has(first)) plan.unexpected.push(key);
+  }
+  for (const [name, child] of children) {
+    const below = `${prefix}${name}.`;
+    const part = Object.entries(state).filter(([key]) => key.startsWith(below));
+    planLoad(child, Object.fromEntries(part), metadata, below, plan);
+  }
 }
 
 /** Copies `state` into `module`. Everything is checked before anything is written. */
@@ -83,30 +121,24 @@ export function loadState(
   if (typeof state !== "object" || state === null) {
     throw new TypeError(`Expected state_dict to be dict-like, got ${typeof state}.`);
   }
-  const found: LoadPlan = { copies: [], missing: [], unexpected: new Set(Object.keys(state)), errors: [] };
-  plan(module, state, "", options.assign, found);
-  const unexpected = [...found.unexpected];
-  const errors = [...found.errors];
+  const plan: LoadPlan = { copies: [], missing: [], unexpected: [], errors: [] };
+  planLoad(module, { ...state }, metadataOf(state), "", plan);
+  const errors = [...plan.errors];
   if (options.strict) {
-    const quote = (keys: readonly string[]): string => keys.map((k) => `"${k}"`).join(", ");
-    if (found.missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${quote(found.missing)}. `);
-    if (unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${quote(unexpected)}. `);
+    const quote = (keys: readonly string[]): string => keys.map((key) => `"${key}"`).join(", ");
+    if (plan.unexpected.length > 0) errors.unshift(`Unexpected key(s) in state_dict: ${quote(plan.unexpected)}. `);
+    if (plan.missing.length > 0) errors.unshift(`Missing key(s) in state_dict: ${quote(plan.missing)}. `);
   }
   if (errors.length > 0) {
     throw new RuntimeError(`Error(s) in loading state_dict for ${module.className()}:\n\t${errors.join("\n\t")}`);
   }
   no_grad(() => {
-    for (const { target, source, module: owner, name } of found.copies) {
-      if (!options.assign) {
-        target.copy_(source);
-        continue;
-      }
-      const field =
-        target instanceof Parameter
-          ? new Parameter(source.detach(), target.requires_grad && source.is_floating_point())
-          : source;
-      owner.setField(name, field);
+    for (const { target, source, module: owner, name } of plan.copies) {
+      if (!options.assign) target.copy_(source);
+      else if (!(target instanceof Parameter)) owner.setField(name, source);
+      else if (source instanceof Parameter) owner.setField(name, source.requires_grad_(target.requires_grad));
+      else owner.setField(name, new Parameter(source, target.requires_grad));
     }
   });
-  return new IncompatibleKeys(found.missing, unexpected);
+  return new IncompatibleKeys(plan.missing, plan.unexpected);
 }

@@ -1,71 +1,70 @@
 /** Modules that hold modules: https://pytorch.org/docs/stable/nn.html#containers */
 import { IndexError, KeyError } from "../../errors.ts";
-import type { Tensor } from "../../tensor.ts";
+import { is_tensor, type Tensor } from "../../tensor.ts";
 import { indent, Module } from "../module.ts";
 import { Parameter } from "../parameter.ts";
 
 type Callable = (...args: unknown[]) => unknown;
 
+function fieldOf(module: Module, name: string): unknown {
+  return (module as unknown as Record<string, unknown>)[name];
+}
+
 /** Children under the names "0", "1", …: what Sequential and ModuleList share. */
-abstract class IndexedModules extends Module {
-  [index: number]: Module;
+abstract class IndexedModules<M extends Module> extends Module {
+  [index: number]: M;
 
-  get length(): number {
-    return [...this.named_entries()].length;
-  }
-
-  private *named_entries(): Generator<[string, Module]> {
-    for (const name of Object.keys(this)) {
-      const value = (this as unknown as Record<string, unknown>)[name];
-      if (value instanceof Module) yield [name, value];
-    }
+  /** The number of modules. */
+  override get length(): number {
+    return this.items().length;
   }
 
   /** All children in order, repeated ones too. */
-  protected items(): Module[] {
-    return [...this.named_entries()].map(([, module]) => module);
+  protected items(): M[] {
+    const items: M[] = [];
+    for (const [, module] of this.childEntries()) items.push(module as M);
+    return items;
   }
 
-  [Symbol.iterator](): Iterator<Module> {
+  [Symbol.iterator](): Iterator<M> {
     return this.items()[Symbol.iterator]();
   }
 
   /** The module at `index`; negative ones count from the end. */
-  at(index: number): Module {
+  at(index: number): M {
     const items = this.items();
     if (index < -items.length || index >= items.length) throw new IndexError(`index ${index} is out of range`);
     return items[index < 0 ? index + items.length : index];
   }
 
-  /** @internal Puts `modules` under "0", "1", … in place of what is there. */
-  protected replaceAll(modules: readonly Module[]): void {
-    for (const [name] of [...this.named_entries()]) delete (this as unknown as Record<string, unknown>)[name];
-    modules.forEach((module, i) => this.add_module(String(i), module));
+  private replaceAll(modules: readonly M[]): void {
+    for (const [name] of [...this.childEntries()]) delete (this as unknown as Record<string, unknown>)[name];
+    for (const [i, module] of modules.entries()) this.add_module(String(i), module);
   }
 
   /** Adds a module at the end. */
-  append(module: Module): this {
+  append(module: M): this {
     this.add_module(String(this.length), module);
     return this;
   }
 
   /** Adds modules at the end. */
-  extend(modules: Iterable<Module>): this {
-    for (const module of modules) this.append(module);
+  extend(modules: Iterable<M>): this {
+    for (const module of [...modules]) this.append(module);
     return this;
   }
 
   /** Puts a module before position `index`. */
-  insert(index: number, module: Module): void {
+  insert(index: number, module: M): void {
     const items = this.items();
-    const at = index < 0 ? Math.max(0, index + items.length) : index;
-    if (at > items.length) throw new IndexError(`Index out of range: ${index}`);
-    items.splice(at, 0, module);
+    if (index > items.length || index < -items.length) throw new IndexError(`Index out of range: ${index}`);
+    if (!(module instanceof Module)) throw new TypeError(`${typeof module} is not a Module subclass`);
+    items.splice(index < 0 ? index + items.length : index, 0, module);
     this.replaceAll(items);
   }
 
-  /** Takes the module at `index` out. */
-  pop(index = -1): Module {
+  /** Takes the module at `index`, by default the last, out. */
+  pop(index = -1): M {
     const module = this.at(index);
     const items = this.items();
     items.splice(index < 0 ? index + items.length : index, 1);
@@ -75,14 +74,13 @@ abstract class IndexedModules extends Module {
 }
 
 /** Calls its modules one after another. Takes modules, or one object of named modules in order. */
-export class Sequential extends IndexedModules {
-  constructor(...modules: Module[] | [Readonly<Record<string, Module>>]) {
+export class Sequential<M extends Module = Module> extends IndexedModules<M> {
+  constructor(...modules: M[] | [Readonly<Record<string, M>>]) {
     super();
     const [first] = modules;
-    if (modules.length === 1 && !(first instanceof Module)) {
-      for (const [name, module] of Object.entries(first as Readonly<Record<string, Module>>))
-        this.add_module(name, module);
-    } else modules.forEach((module, i) => this.add_module(String(i), module as Module));
+    if (modules.length === 1 && typeof first === "object" && first !== null) {
+      for (const [name, module] of Object.entries(first as Readonly<Record<string, M>>)) this.add_module(name, module);
+    } else for (const [i, module] of modules.entries()) this.add_module(String(i), module as M);
   }
 
   override forward(input: Tensor): Tensor {
@@ -90,19 +88,29 @@ export class Sequential extends IndexedModules {
     for (const module of this.items()) x = (module as unknown as Callable)(x);
     return x as Tensor;
   }
+
+  /** A Sequential of some of the modules, which both share: `seq[start:end]`. */
+  slice(start?: number, end?: number): Sequential<M> {
+    return new Sequential<M>(...this.items().slice(start, end));
+  }
 }
 
 /** A list of modules. It cannot be called. */
-export class ModuleList extends IndexedModules {
-  constructor(modules: Iterable<Module> = []) {
+export class ModuleList<M extends Module = Module> extends IndexedModules<M> {
+  constructor(modules: Iterable<M> | null = null) {
     super();
-    this.extend(modules);
+    if (modules !== null) this.extend(modules);
+  }
+
+  /** A ModuleList of some of the modules, which both share. */
+  slice(start?: number, end?: number): ModuleList<M> {
+    return new ModuleList<M>(this.items().slice(start, end));
   }
 
   /** PyTorch's text: equal neighbours are written once, with how many there are. */
   override toString(): string {
     const texts = this.items().map((module) => module.toString());
-    if (texts.length === 0) return "ModuleList()";
+    if (texts.length === 0) return `${this.className()}()`;
     const lines: string[] = [];
     for (let i = 0; i < texts.length; ) {
       let j = i;
@@ -110,120 +118,174 @@ export class ModuleList extends IndexedModules {
       lines.push(`${j > i ? `(${i}-${j}): ${j - i + 1} x ` : `(${i}): `}${indent(texts[i])}`);
       i = j + 1;
     }
-    return `ModuleList(\n  ${lines.join("\n  ")}\n)`;
+    return `${this.className()}(\n  ${lines.join("\n  ")}\n)`;
   }
 }
 
 /** Modules by name. It cannot be called. */
-export class ModuleDict extends Module {
-  constructor(modules: Readonly<Record<string, Module>> | Iterable<readonly [string, Module]> = {}) {
+export class ModuleDict<M extends Module = Module> extends Module {
+  constructor(modules: Readonly<Record<string, M>> | Iterable<readonly [string, M]> | null = null) {
     super();
-    this.update(modules);
+    if (modules !== null) this.update(modules);
   }
 
-  private get names(): string[] {
-    return Object.keys(this).filter((name) => (this as unknown as Record<string, unknown>)[name] instanceof Module);
+  /** The number of modules. */
+  override get length(): number {
+    return this.keys().length;
   }
-  get length(): number {
-    return this.names.length;
-  }
-  get(key: string): Module {
+  get(key: string): M {
+    const module = fieldOf(this, key);
     if (!this.has(key)) throw new KeyError(`'${key}'`);
-    return (this as unknown as Record<string, Module>)[key];
+    return module as M;
   }
-  set(key: string, module: Module): this {
+  set(key: string, module: M): this {
     this.add_module(key, module);
     return this;
   }
   has(key: string): boolean {
-    return this.names.includes(key);
+    return Object.hasOwn(this, key) && fieldOf(this, key) instanceof Module;
   }
   /** Takes a module out. */
-  pop(key: string): Module {
+  pop(key: string): M {
     const module = this.get(key);
     delete (this as unknown as Record<string, unknown>)[key];
     return module;
   }
   clear(): void {
-    for (const name of this.names) delete (this as unknown as Record<string, unknown>)[name];
+    for (const name of this.keys()) this.pop(name);
   }
   keys(): string[] {
-    return this.names;
+    return this.items().map(([name]) => name);
   }
-  values(): Module[] {
-    return this.names.map((name) => this.get(name));
+  values(): M[] {
+    return this.items().map(([, module]) => module);
   }
-  items(): [string, Module][] {
-    return this.names.map((name) => [name, this.get(name)]);
+  items(): [string, M][] {
+    return [...this.childEntries()] as [string, M][];
   }
   [Symbol.iterator](): Iterator<string> {
-    return this.names[Symbol.iterator]();
+    return this.keys()[Symbol.iterator]();
   }
-  update(modules: Readonly<Record<string, Module>> | Iterable<readonly [string, Module]>): void {
+  update(modules: Readonly<Record<string, M>> | Iterable<readonly [string, M]>): void {
     const entries = Symbol.iterator in modules ? modules : Object.entries(modules);
-    for (const [name, module] of entries as Iterable<readonly [string, Module]>) this.add_module(name, module);
+    for (const [name, module] of entries as Iterable<readonly [string, M]>) this.add_module(name, module);
   }
 }
 
-/** A list of parameters. */
+function asParameter(x: Tensor): Parameter {
+  if (!is_tensor(x)) throw new TypeError(`expected a Tensor or Parameter, got ${typeof x}`);
+  return x instanceof Parameter ? x : new Parameter(x);
+}
+
+/** A list of parameters; tensors become parameters. */
 export class ParameterList extends Module {
-  constructor(parameters: Iterable<Tensor> = []) {
-    super();
-    this.extend(parameters);
-  }
   [index: number]: Parameter;
-  get length(): number {
-    return [...this.parameters(false)].length;
+
+  constructor(values: Iterable<Tensor> | null = null) {
+    super();
+    if (values !== null) this.extend(values);
   }
-  append(parameter: Tensor): this {
-    this.register_parameter(String(this.length), parameter instanceof Parameter ? parameter : new Parameter(parameter));
+
+  override get length(): number {
+    return this.items().length;
+  }
+  /** All parameters in order, repeated ones too. */
+  private items(): Parameter[] {
+    return [...this.named_parameters({ recurse: false, remove_duplicate: false })].map(([, parameter]) => parameter);
+  }
+  /** The parameter at `index`; negative ones count from the end. */
+  at(index: number): Parameter {
+    const items = this.items();
+    if (index < -items.length || index >= items.length) throw new IndexError(`index ${index} is out of range`);
+    return items[index < 0 ? index + items.length : index];
+  }
+  append(value: Tensor): this {
+    this.register_parameter(String(this.length), asParameter(value));
     return this;
   }
-  extend(parameters: Iterable<Tensor>): this {
-    for (const parameter of parameters) this.append(parameter);
+  extend(values: Iterable<Tensor>): this {
+    for (const value of [...values]) this.append(value);
     return this;
   }
   [Symbol.iterator](): Iterator<Parameter> {
-    return this.parameters(false);
+    return this.items()[Symbol.iterator]();
   }
+
   override extra_repr(): string {
-    return [...this.named_parameters("", false)]
-      .map(([name, p]) => `  (${name}): Parameter containing: [torch.${p.dtype.name} of size ${p.shape.join("x")}]`)
+    return this.items()
+      .map((p, i) => `  (${i}): Parameter containing: [${p.dtype} of size ${p.shape.join("x")}]`)
       .join("\n");
   }
 }
 
-/** Parameters by name. */
+/** Parameters by name; tensors become parameters. Those of a plain object are put in the order of their names. */
 export class ParameterDict extends Module {
-  constructor(parameters: Readonly<Record<string, Tensor>> = {}) {
+  constructor(parameters: Readonly<Record<string, Tensor>> | Iterable<readonly [string, Tensor]> | null = null) {
     super();
-    for (const [name, p] of Object.entries(parameters)) this.set(name, p);
+    if (parameters !== null) this.update(parameters);
   }
-  get length(): number {
+
+  override get length(): number {
     return this.keys().length;
   }
   get(key: string): Parameter {
-    return this.get_parameter(key);
+    if (!this.has(key)) throw new KeyError(`'${key}'`);
+    return fieldOf(this, key) as Parameter;
   }
   set(key: string, parameter: Tensor): this {
-    this.register_parameter(key, parameter instanceof Parameter ? parameter : new Parameter(parameter));
+    this.register_parameter(key, asParameter(parameter));
     return this;
   }
   has(key: string): boolean {
-    return this.keys().includes(key);
+    return Object.hasOwn(this, key) && fieldOf(this, key) instanceof Parameter;
+  }
+  /** Takes a parameter out. */
+  pop(key: string): Parameter {
+    const parameter = this.get(key);
+    delete (this as unknown as Record<string, unknown>)[key];
+    return parameter;
+  }
+  clear(): void {
+    for (const name of this.keys()) this.pop(name);
   }
   keys(): string[] {
-    return [...this.named_parameters("", false)].map(([name]) => name);
+    return this.items().map(([name]) => name);
   }
   values(): Parameter[] {
-    return [...this.parameters(false)];
+    return this.items().map(([, parameter]) => parameter);
   }
   items(): [string, Parameter][] {
-    return [...this.named_parameters("", false)];
+    return [...this.named_parameters({ recurse: false, remove_duplicate: false })];
   }
+  [Symbol.iterator](): Iterator<string> {
+    return this.keys()[Symbol.iterator]();
+  }
+  update(parameters: Readonly<Record<string, Tensor>> | Iterable<readonly [string, Tensor]>): void {
+    // As PyTorch does with a plain dictionary: by name.
+    const byName = ([a]: [string, Tensor], [b]: [string, Tensor]): number => (a < b ? -1 : 1);
+    const entries = Symbol.iterator in parameters ? parameters : Object.entries(parameters).sort(byName);
+    for (const [name, parameter] of entries as Iterable<readonly [string, Tensor]>) this.set(name, parameter);
+  }
+
   override extra_repr(): string {
     return this.items()
-      .map(([name, p]) => `  (${name}): Parameter containing: [torch.${p.dtype.name} of size ${p.shape.join("x")}]`)
+      .map(
+        ([name, p]) => `  (${name}): Parameter containing: [${tensorTypes[p.dtype.name]} of size ${p.shape.join("x")}]`,
+      )
       .join("\n");
   }
 }
+
+/** PyTorch's old names of tensors by dtype. */
+const tensorTypes: Readonly<Record<string, string>> = {
+  float32: "torch.FloatTensor",
+  float64: "torch.DoubleTensor",
+  float16: "torch.HalfTensor",
+  bfloat16: "torch.BFloat16Tensor",
+  int64: "torch.LongTensor",
+  int32: "torch.IntTensor",
+  int16: "torch.ShortTensor",
+  int8: "torch.CharTensor",
+  uint8: "torch.ByteTensor",
+  bool: "torch.BoolTensor",
+};

@@ -1,11 +1,12 @@
 /** Linear layers: https://pytorch.org/docs/stable/nn.html#linear-layers */
-import type { DType } from "../../dtype.ts";
+import { ValueError } from "../../errors.ts";
 import { empty } from "../../ops/creation.ts";
+import { pythonRepr } from "../../print/index.ts";
 import type { Tensor } from "../../tensor.ts";
 import * as F from "../functional.ts";
 import * as init from "../init.ts";
 import { Module } from "../module.ts";
-import { checkOptions } from "../options.ts";
+import { type Arguments, FACTORY, type FactoryOptions, layerArguments } from "../options.ts";
 import { Parameter } from "../parameter.ts";
 
 /** Returns its input. Takes any arguments, so that it can replace any layer. */
@@ -18,32 +19,33 @@ export class Identity extends Module {
   }
 }
 
-export interface LinearOptions {
+export interface LinearOptions extends FactoryOptions {
+  readonly in_features: number;
+  readonly out_features: number;
   /** Learn an additive bias. Default true. */
   readonly bias?: boolean;
-  readonly dtype?: DType;
-  readonly device?: string;
 }
 
 /**
  * `y = x Aᵀ + b`: input (*, in_features) gives (*, out_features). Weight and bias start uniform in ±1/√in_features.
  */
 export class Linear extends Module {
-  readonly in_features: number;
-  readonly out_features: number;
+  in_features: number;
+  out_features: number;
   /** Shape (out_features, in_features). */
   weight: Parameter;
   bias: Parameter | null;
 
-  constructor(in_features: number, out_features: number, bias: boolean | LinearOptions = true) {
+  constructor(...args: Arguments<LinearOptions, [in_features: number, out_features: number], [bias?: boolean]>) {
     super();
-    const options = typeof bias === "boolean" ? { bias } : bias;
-    checkOptions("Linear", options, ["bias"]);
+    const { in_features, out_features, bias, ...factory } = layerArguments<LinearOptions>(
+      `Linear.__init__(int in_features, int out_features, bool bias=True, ${FACTORY})`,
+      args,
+    );
     this.in_features = in_features;
     this.out_features = out_features;
-    const { dtype } = options as LinearOptions;
-    this.weight = new Parameter(empty([out_features, in_features], { dtype }));
-    this.bias = (options.bias ?? true) ? new Parameter(empty([out_features], { dtype })) : null;
+    this.weight = new Parameter(empty([out_features, in_features], factory));
+    this.bias = bias ? new Parameter(empty([out_features], factory)) : null;
     this.reset_parameters();
   }
 
@@ -62,28 +64,46 @@ export class Linear extends Module {
   }
 
   override extra_repr(): string {
-    return `in_features=${this.in_features}, out_features=${this.out_features}, bias=${this.bias === null ? "False" : "True"}`;
+    const bias = pythonRepr(this.bias !== null);
+    return `in_features=${this.in_features}, out_features=${this.out_features}, bias=${bias}`;
   }
 }
 
-/** `y = x₁ᵀ A x₂ + b` for each output. */
-export class Bilinear extends Module {
+export interface BilinearOptions extends FactoryOptions {
   readonly in1_features: number;
   readonly in2_features: number;
   readonly out_features: number;
+  /** Learn an additive bias. Default true. */
+  readonly bias?: boolean;
+}
+
+/** `y = x₁ᵀ A x₂ + b`, with a matrix A for each output. */
+export class Bilinear extends Module {
+  in1_features: number;
+  in2_features: number;
+  out_features: number;
+  /** Shape (out_features, in1_features, in2_features). */
   weight: Parameter;
   bias: Parameter | null;
 
-  constructor(in1_features: number, in2_features: number, out_features: number, bias: boolean | LinearOptions = true) {
+  constructor(
+    ...args: Arguments<
+      BilinearOptions,
+      [in1_features: number, in2_features: number, out_features: number],
+      [bias?: boolean]
+    >
+  ) {
     super();
-    const options = typeof bias === "boolean" ? { bias } : bias;
-    checkOptions("Bilinear", options, ["bias"]);
+    const { in1_features, in2_features, out_features, bias, ...factory } = layerArguments<BilinearOptions>(
+      `Bilinear.__init__(int in1_features, int in2_features, int out_features, bool bias=True, ${FACTORY})`,
+      args,
+    );
+    if (in1_features <= 0) throw new ValueError(`in1_features must be > 0, but got (in1_features=${in1_features})`);
     this.in1_features = in1_features;
     this.in2_features = in2_features;
     this.out_features = out_features;
-    const { dtype } = options as LinearOptions;
-    this.weight = new Parameter(empty([out_features, in1_features, in2_features], { dtype }));
-    this.bias = (options.bias ?? true) ? new Parameter(empty([out_features], { dtype })) : null;
+    this.weight = new Parameter(empty([out_features, in1_features, in2_features], factory));
+    this.bias = bias ? new Parameter(empty([out_features], factory)) : null;
     this.reset_parameters();
   }
 
@@ -98,6 +118,7 @@ export class Bilinear extends Module {
   }
 
   override extra_repr(): string {
-    return `in1_features=${this.in1_features}, in2_features=${this.in2_features}, out_features=${this.out_features}, bias=${this.bias === null ? "False" : "True"}`;
+    const bias = pythonRepr(this.bias !== null);
+    return `in1_features=${this.in1_features}, in2_features=${this.in2_features}, out_features=${this.out_features}, bias=${bias}`;
   }
 }

@@ -1,0 +1,22 @@
+/** Layers, losses and containers: `torch.nn`. */
+export * as functional from "./functional.ts";
+export type { ForwardHook, ForwardPreHook, RemovableHandle } from "./hooks.ts";
+export * as init from "./init.ts";
+export { type MemberOptions, Module } from "./module.ts";
+export * from "./modules/activation.ts";
+export * from "./modules/batchnorm.ts";
+export * from "./modules/container.ts";
+export * from "./modules/conv.ts";
+export * from "./modules/distance.ts";
+export * from "./modules/dropout.ts";
+export * from "./modules/flatten.ts";
+export * from "./modules/linear.ts";
+export * from "./modules/loss.ts";
+export * from "./modules/margin-loss.ts";
+export * from "./modules/normalization.ts";
+export * from "./modules/padding.ts";
+export * from "./modules/pooling.ts";
+export * from "./modules/sparse.ts";
+export { Buffer, Parameter } from "./parameter.ts";
+export type { IncompatibleKeys, StateDict } from "./state-dict.ts";
+export * as utils from "./utils.ts";

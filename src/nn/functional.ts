@@ -2,6 +2,30 @@
  * `torch.nn.functional`: the functions behind the layers. Options go by position in PyTorch's order, or by name in one
  * trailing object.
  */
+
+export {
+  celu,
+  elu,
+  gelu,
+  glu,
+  hardshrink,
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leaky_relu,
+  logsigmoid,
+  mish,
+  prelu,
+  relu,
+  relu6,
+  selu,
+  silu,
+  softplus,
+  softshrink,
+  softsign,
+  tanhshrink,
+  threshold,
+} from "../ops/activations.ts";
 export { conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d } from "../ops/convolution.ts";
 export {
   adaptive_avg_pool1d,
@@ -23,6 +47,8 @@ export {
   max_pool3d,
   max_pool3d_with_indices,
 } from "../ops/pooling.ts";
+export { sigmoid } from "../ops/special.ts";
+export { tanh } from "../ops/trigonometric.ts";
 export {
   binary_cross_entropy,
   binary_cross_entropy_with_logits,
@@ -30,6 +56,14 @@ export {
   nll_loss,
 } from "./functional/classification.ts";
 export { cosine_similarity, normalize, pairwise_distance } from "./functional/distance.ts";
+export {
+  alpha_dropout,
+  dropout,
+  dropout1d,
+  dropout2d,
+  dropout3d,
+  feature_alpha_dropout,
+} from "./functional/dropout.ts";
 export { linear } from "./functional/linear.ts";
 export {
   cosine_embedding_loss,
@@ -42,6 +76,14 @@ export {
   triplet_margin_loss,
   triplet_margin_with_distance_loss,
 } from "./functional/margin.ts";
+export {
+  batch_norm,
+  group_norm,
+  instance_norm,
+  layer_norm,
+  local_response_norm,
+  rms_norm,
+} from "./functional/normalization.ts";
 export { pad } from "./functional/pad.ts";
 export {
   gaussian_nll_loss,
@@ -52,3 +94,4 @@ export {
   poisson_nll_loss,
   smooth_l1_loss,
 } from "./functional/regression.ts";
+export { gumbel_softmax, log_softmax, softmax, softmin } from "./functional/softmax.ts";

@@ -297,8 +297,8 @@ export function tensordot(
     const [p, q] = [x.sizes[d], y.sizes[second[i]]];
     if (p === q) return;
     // A size of 1 is broadcast: the other one is summed first.
-    if (q === 1) u = u.sum([d], true);
-    else if (p === 1) v = v.sum([second[i]], true);
+    if (q === 1) u = u.sum([d], true, { dtype: u.dtype });
+    else if (p === 1) v = v.sum([second[i]], true, { dtype: v.dtype });
     else {
       throw new RuntimeError(
         `contracted dimensions need to match, but first has size ${p} in dim ${d} and second has size ${q} in dim ${second[i]}`,

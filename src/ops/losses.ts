@@ -186,12 +186,11 @@ export const binaryCrossEntropy: Loss = loss({
   name: "binary_cross_entropy",
   kernel: ([x, y, w]) => {
     const floor = constant(x.type, LOG_FLOOR);
-    const one = constant(x.type, 1);
     const value = y
       .sub(1)
       .mul(x.neg().fn("log1p").max(floor))
       .sub(y.mul(x.log().max(floor)));
-    return w === undefined ? value : value.mul(w.mul(one));
+    return w === undefined ? value : value.mul(w);
   },
   slope: ([x, y, w]) => {
     const one = constant(x.type, 1);
@@ -212,31 +211,32 @@ export const binaryCrossEntropy: Loss = loss({
 const logSigmoid = (x: Expr): Expr => x.min(constant(x.type, 0)).sub(x.abs().neg().exp().fn("log1p"));
 const logSigmoidOf = (x: Tensor): Tensor => x.clamp_max(0).sub(x.abs().neg().exp().log1p());
 
-/** −w (p y ln σ(x) + (1 − y) ln(1 − σ(x))). Operands x, y, w and p, the weight of positive examples. */
+/**
+ * −w (p y ln σ(x) + (1 − y) ln(1 − σ(x))). Operands x and y, the weight w of each element, and p, the weight of positive
+ * examples; without p the formulas are shorter, and finite for more numbers.
+ */
 export const binaryCrossEntropyWithLogits: Loss = loss({
   name: "binary_cross_entropy_with_logits",
   kernel: ([x, y, w, p]) => {
     const one = constant(x.type, 1);
-    // (1 − y) x − (1 + (p − 1) y) ln σ(x)
-    return w.mul(
-      one
-        .sub(y)
-        .mul(x)
-        .sub(p.sub(1).mul(y).add(1).mul(logSigmoid(x))),
-    );
+    const rest = one.sub(y).mul(x);
+    const value = p === undefined ? rest.sub(logSigmoid(x)) : rest.sub(p.sub(1).mul(y).add(1).mul(logSigmoid(x)));
+    return w === undefined ? value : value.mul(w);
   },
   slope: ([x, y, w, p]) => {
-    const t = p.mul(y);
-    return w.mul(t.add(1).sub(y).mul(x.fn("sigmoid")).sub(t));
+    const sigmoid = x.fn("sigmoid");
+    const value = p === undefined ? sigmoid.sub(y) : p.mul(y).add(1).sub(y).mul(sigmoid).sub(p.mul(y));
+    return w === undefined ? value : value.mul(w);
   },
   slopeOf: ([x, y, w, p]) => {
-    const t = p.mul(y);
-    return t.add(1).sub(y).mul(x.sigmoid()).sub(t).mul(w);
+    const sigmoid = x.sigmoid();
+    const value = p === undefined ? sigmoid.sub(y) : p.mul(y).add(1).sub(y).mul(sigmoid).sub(p.mul(y));
+    return w === undefined ? value : value.mul(w);
   },
-  targetSlopeOf: ([x, , w, p]) =>
-    logSigmoidOf(x.neg())
-      .sub(p.mul(logSigmoidOf(x)))
-      .mul(w),
+  targetSlopeOf: ([x, , w, p]) => {
+    const value = p === undefined ? x.neg() : logSigmoidOf(x.neg()).sub(p.mul(logSigmoidOf(x)));
+    return w === undefined ? value : value.mul(w);
+  },
 });
 
 /** ln(1 + exp(−y x)) */

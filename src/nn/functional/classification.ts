@@ -264,7 +264,11 @@ export function binary_cross_entropy_with_logits(
   }
   let dtype = dt.promote_types(x.dtype, y.dtype);
   for (const other of [w, positive]) if (other !== null) dtype = dt.promote_types(dtype, other.dtype);
-  const one = x.new_ones([]).to(dtype);
-  const operands = [x, y, w ?? one, positive ?? one].map((t) => t.to(dtype));
-  return binaryCrossEntropyWithLogits(operands, kind);
+  const operands = [x, y];
+  if (w !== null || positive !== null) operands.push(w ?? x.new_ones([]));
+  if (positive !== null) operands.push(positive);
+  return binaryCrossEntropyWithLogits(
+    operands.map((t) => t.to(dtype)),
+    kind,
+  );
 }

@@ -1,8 +1,9 @@
 /** Losses with a margin, and losses of distances. */
 import { get_default_dtype } from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
+import { logsigmoid } from "../../ops/activations.ts";
 import { bind } from "../../ops/define/schema.ts";
-import { binaryCrossEntropyWithLogits, softMarginLoss } from "../../ops/losses.ts";
+import { softMarginLoss } from "../../ops/losses.ts";
 import { nllLoss } from "../../ops/nll-loss.ts";
 import { sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -58,7 +59,9 @@ export function margin_ranking_loss(
   const signed = y.neg().mul(a.sub(b));
   // The margin is a float: integers become one.
   const values = signed.dtype.is_floating_point ? signed : signed.to(get_default_dtype());
-  return reduced(values.add(m).clamp_min(0), kind);
+  const distance = values.add(m);
+  // At exactly 0 the gradient is 0.
+  return reduced(distance.masked_fill(distance.le(0), 0), kind);
 }
 
 /** ln(1 + exp(−target · input)) */
@@ -309,8 +312,10 @@ export function multilabel_soft_margin_loss(
     [input, target, weight, size_average, reduce, reduction],
   ) as [Tensor, Tensor, Tensor | null, boolean | null, boolean | null, string];
   const kind = checked(legacyReduction(average, reduces, how));
-  const one = x.new_ones([]);
-  let losses = binaryCrossEntropyWithLogits([x, y.to(x.dtype), one, one], "none");
+  let losses = y
+    .mul(logsigmoid(x))
+    .add(y.neg().add(1).mul(logsigmoid(x.neg())))
+    .neg();
   if (w !== null) losses = losses.mul(w);
   const dim = x.sizes.length - 1;
   const means = losses.sum(dim).div(x.sizes[dim]);

@@ -7,6 +7,7 @@ export * from "./autograd/mode.ts";
 export { Device, device } from "./device.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";
+export * as nn from "./nn/index.ts";
 export * from "./ops/activation-methods.ts";
 export { celu, celu_, relu_, selu, selu_, threshold, threshold_ } from "./ops/activations.ts";
 export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
@@ -29,6 +30,18 @@ export * from "./ops/dropout.ts";
 export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
+export * from "./ops/index-slices.ts";
+export {
+  argwhere,
+  index_put,
+  index_put_,
+  masked_scatter,
+  masked_select,
+  nonzero,
+  put,
+  type TensorIndex,
+  take,
+} from "./ops/indexing.ts";
 export * from "./ops/integers.ts";
 export * from "./ops/joining.ts";
 export * from "./ops/logical.ts";
@@ -45,8 +58,12 @@ export * from "./ops/ranges.ts";
 export * from "./ops/rearranging.ts";
 export * from "./ops/reductions.ts";
 export * from "./ops/scan.ts";
+export * from "./ops/scatter.ts";
+export * from "./ops/scatter-reduce.ts";
 export * from "./ops/searching.ts";
 export * from "./ops/selection.ts";
+export { Slice } from "./ops/slice.ts";
+export * from "./ops/slice-scatter.ts";
 export * from "./ops/softmax.ts";
 export * from "./ops/sorting.ts";
 export * from "./ops/special.ts";

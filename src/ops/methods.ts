@@ -17,6 +17,8 @@ import * as dimensions from "./dimensions.ts";
 import * as exponential from "./exponential.ts";
 import * as extrema from "./extrema.ts";
 import * as gradient from "./gradient-methods.ts";
+import * as indexSlices from "./index-slices.ts";
+import * as indexing from "./indexing.ts";
 import * as integers from "./integers.ts";
 import * as logical from "./logical.ts";
 import * as matmul from "./matmul.ts";
@@ -26,7 +28,10 @@ import * as random from "./random-methods.ts";
 import * as rearranging from "./rearranging.ts";
 import * as reductions from "./reductions.ts";
 import * as scan from "./scan.ts";
+import * as scatter from "./scatter.ts";
+import * as scatterReduce from "./scatter-reduce.ts";
 import * as selection from "./selection.ts";
+import * as sliceScatter from "./slice-scatter.ts";
 import * as softmax from "./softmax.ts";
 import * as sorting from "./sorting.ts";
 import * as special from "./special.ts";
@@ -71,6 +76,11 @@ const modules = [
   dimensions,
   rearranging,
   splitting,
+  indexing,
+  indexSlices,
+  scatter,
+  scatterReduce,
+  sliceScatter,
   unary,
   values,
   views,
@@ -100,6 +110,11 @@ type Ops = typeof addmm &
   typeof dimensions &
   typeof rearranging &
   typeof splitting &
+  typeof indexing &
+  typeof indexSlices &
+  typeof scatter &
+  typeof scatterReduce &
+  typeof sliceScatter &
   typeof unary &
   typeof values &
   typeof extrema &

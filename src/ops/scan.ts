@@ -206,8 +206,10 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
     const x = c.input(0);
     const y = c.output();
     const logs = g.abs().log();
+    // Not -inf, whose differences would be NaN.
+    const lowest = c.attrs.dtype === dt.float64 ? -Number.MAX_VALUE : c.attrs.dtype === dt.float16 ? -65504 : -3.38e38;
     const part = (sign: Tensor): Tensor => {
-      const log = logs.masked_fill(sign.logical_not(), Number.NEGATIVE_INFINITY).sub(y);
+      const log = logs.masked_fill(sign.logical_not(), lowest).sub(y);
       return reverse(logcumsumexpOp([reverse(log, dim)], c.attrs), dim)
         .add(x)
         .exp();

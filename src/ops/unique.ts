@@ -1,12 +1,12 @@
 /** Distinct elements, or distinct slices along a dimension. A NaN equals nothing, not even itself. */
 import * as dt from "../dtype.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
-import { normalizeDim } from "../shape.ts";
+import { contiguousStrides, normalizeDim } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { type Elements, resultRows, rowsOf, withElements } from "./define/axis.ts";
 import { primitiveMany } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
-import { RowSorter } from "./routines/order.ts";
+import { positions, RowSorter } from "./routines/order.ts";
 
 interface UniqueAttrs {
   /** null: elements of the flattened tensor. */
@@ -30,10 +30,9 @@ function findRuns(elements: Elements, n: number, parts: number, consecutive: boo
   const first = new Int32Array(n);
   const runOf = new Int32Array(n);
   const lengths = new Int32Array(n);
-  let order = Int32Array.from({ length: n }, (_, i) => i);
+  let order = positions(n);
   if (!consecutive && n > 0) {
     const sorter = new RowSorter(elements, n, false);
-    sorter.order.set(order);
     for (let p = parts - 1; p >= 0; p--) sorter.resort(elements, p * n, n, 1);
     order = sorter.order;
   }
@@ -70,18 +69,8 @@ function uniqueOf(x: Tensor, { dim, consecutive }: UniqueAttrs): Tensor[] {
   });
   const whole = inverse.finish();
   const shaped =
-    dim === null ? new Tensor(whole.storage, dt.int64, x.sizes, contiguousLike(x), whole.offset, true) : whole;
+    dim === null ? new Tensor(whole.storage, dt.int64, x.sizes, contiguousStrides(x.sizes), whole.offset, true) : whole;
   return [values.finish(), shaped, counts.finish()];
-}
-
-function contiguousLike(x: Tensor): number[] {
-  let step = 1;
-  const strides: number[] = [];
-  for (let d = x.sizes.length - 1; d >= 0; d--) {
-    strides.unshift(step);
-    step *= Math.max(x.sizes[d], 1);
-  }
-  return strides;
 }
 
 function writeInt64(target: Elements, values: Int32Array, n: number): void {

@@ -12,6 +12,13 @@ const RADIX = 1 << DIGIT;
 
 const histogram = new Int32Array(RADIX);
 
+/** 0, 1, …, n - 1. */
+export function positions(n: number): Int32Array<ArrayBuffer> {
+  const list = new Int32Array(n);
+  for (let i = 0; i < n; i++) list[i] = i;
+  return list;
+}
+
 /** Room for sorting rows of up to `capacity` elements. */
 export class RowSorter {
   /** The positions in order, after `sort`. */
@@ -26,7 +33,7 @@ export class RowSorter {
   constructor(elements: Elements, capacity: number, descending: boolean) {
     this.descending = descending;
     this.wide = elements.BYTES_PER_ELEMENT === 8;
-    this.order = new Int32Array(capacity);
+    this.order = positions(capacity);
     this.other = new Int32Array(capacity);
     this.high = new Uint32Array(capacity);
     this.swap = new Uint32Array(capacity);
@@ -35,7 +42,8 @@ export class RowSorter {
 
   /** Sorts the `n` elements at `start`, `step` apart. The result is in `order`, as positions from 0. */
   sort(elements: Elements, start: number, n: number, step = 1): void {
-    for (let i = 0; i < n; i++) this.order[i] = i;
+    const { order } = this;
+    for (let i = 0; i < n; i++) order[i] = i;
     this.resort(elements, start, n, step);
   }
 
@@ -168,7 +176,7 @@ export class TopSelector {
 
   constructor(k: number, capacity: number, descending: boolean) {
     this.row = new Uint32Array(capacity);
-    this.identity = Int32Array.from({ length: capacity }, (_, i) => i);
+    this.identity = positions(capacity);
     this.keys = new Uint32Array(k);
     this.positions = new Int32Array(k);
     this.descending = descending;

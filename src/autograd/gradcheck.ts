@@ -78,7 +78,9 @@ export function gradcheck(fn: Func, inputs: readonly unknown[] | Tensor, options
     }
   }
   const outputs = outputsOf(fn, args);
-  for (const [k, output] of outputs.entries()) {
+  for (let k = 0; k < outputs.length; k++) {
+    // Taking differences changes the inputs in place, so that what an earlier call saved is out of date.
+    const output = k === 0 ? outputs[0] : outputsOf(fn, args)[k];
     if (!output.requires_grad) continue;
     const analytic = wanted.map(() => [] as number[][]);
     for (let j = 0; j < output.numel(); j++) {

@@ -93,7 +93,7 @@ def transforms():
         "to_float": T.ConvertImageDtype(torch.float32)(image).flatten().tolist(),
         "text": str(net),
         "texts": [str(t) for t in [T.ToTensor(), T.PILToTensor(), T.Pad((1, 2)), T.RandomCrop(4, padding=2), T.CenterCrop(3),
-                                   T.RandomHorizontalFlip(), T.Normalize([0.5, 0.5], [0.25, 1.0]), T.Lambda(abs)]],
+                                   T.RandomHorizontalFlip(), T.Normalize((0.5, 0.5), (0.25, 0.75)), T.Lambda(abs)]],
     }
 
 

@@ -1,0 +1,4 @@
+/** `torchvision.datasets`. */
+export type { Progress } from "./download.ts";
+export { read_idx } from "./idx.ts";
+export { FashionMNIST, KMNIST, MNIST, type MNISTLoadOptions, type MNISTOptions } from "./mnist.ts";

@@ -28,6 +28,7 @@ export * from "./ops/diagonals.ts";
 export * from "./ops/dimensions.ts";
 export * from "./ops/dropout.ts";
 export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
+export * from "./ops/embedding.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
 export * from "./ops/index-slices.ts";

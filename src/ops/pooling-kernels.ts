@@ -7,7 +7,7 @@ import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
 import type { Kernel, Stage } from "../ir/kernel.ts";
-import type { Shape } from "../shape.ts";
+import { numelOf, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, fillWith } from "./copy.ts";
 import { KernelCache, launch } from "./launch.ts";
@@ -113,12 +113,78 @@ export function maxPool(x: Tensor, windows: Windows | null, outputs: Shape): { v
   if (values.count === 0) return { values, indices };
   const source = compact(x);
   const outside = windows !== null && reachesOutside(windows, inputs, outputs);
+  if (windows !== null && !outside && numelOf(windows.kernel) <= UNROLLED) {
+    unrolledMaxPool(source, values, indices, windows);
+    return { values, indices };
+  }
   const mode = windows === null ? "adaptive" : outside ? "masked" : "plain";
   const taps = windows === null ? inputs.map((s, d) => mostTaps(s, outputs[d])) : windows.kernel;
   const kernel = cache.get(`max:${mode}:${dims}:${x.dtype.id}`, () => maxPoolKernel(mode, dims, x.dtype));
   const geometry = windows === null ? [] : [...windows.stride, ...windows.padding, ...windows.dilation];
   launch(kernel, [source, values, indices], [...inputs, ...geometry, planesOf(x, dims), ...outputs, ...taps]);
   return { values, indices };
+}
+
+/** Windows of up to this many elements that lie inside of the input are one expression, without loops. */
+const UNROLLED = 9;
+
+/** `maxPool` of small windows without padding. */
+function unrolledMaxPool(x: Tensor, values: Tensor, indices: Tensor, w: Windows): void {
+  const dims = w.kernel.length;
+  const key = `unrolled:${w.kernel.join("x")}:${w.stride.join("x")}:${w.dilation.join("x")}:${x.dtype.id}`;
+  const kernel = cache.get(key, (): Kernel => {
+    const p = new Parameters();
+    const inputs = p.list(dims);
+    const planes = new Axis("plane", p.next());
+    const axes = Array.from({ length: dims }, (_, d) => new Axis(`o${d}`, p.next()));
+    const number = (v: number): Expr => constant("i32", v);
+    let corner = number(0);
+    let planeSize = number(1);
+    let result: Expr = planes.index;
+    axes.forEach((axis, d) => {
+      corner = corner.mul(inputs[d]).add(axis.index.mul(number(w.stride[d])));
+      planeSize = planeSize.mul(inputs[d]);
+      result = result.mul(axis.size).add(axis.index);
+    });
+    const start = planes.index.mul(planeSize).add(corner);
+    // Offsets of the taps, in order.
+    let offsets: Expr[] = [number(0)];
+    w.kernel.forEach((k, d) => {
+      offsets = offsets.flatMap((o) =>
+        Array.from({ length: k }, (_, t) => o.mul(inputs[d]).add(number(t * w.dilation[d]))),
+      );
+    });
+    const type = computeType(x.dtype.name);
+    let max: Expr | null = null;
+    let at = offsets[0];
+    for (const offset of offsets) {
+      const value = load(type, 0, start.add(offset));
+      if (max === null) max = value;
+      else {
+        const greater = value.gt(max);
+        const taken: Expr = value.isFloat ? greater.or(value.isnan()) : greater;
+        max = taken.select(value, max);
+        at = taken.select(offset, at);
+      }
+    }
+    return {
+      form: "row",
+      name: "max_pool",
+      buffers: [
+        { dtype: x.dtype.name, access: "read" },
+        { dtype: x.dtype.name, access: "write" },
+        { dtype: "int64", access: "write" },
+      ],
+      params: p.types,
+      outer: [planes, ...axes],
+      inner: [],
+      stages: [
+        { kind: "store", over: "outer", buffer: 1, index: result, value: max as Expr },
+        { kind: "store", over: "outer", buffer: 2, index: result, value: corner.add(at).cast("i64") },
+      ],
+    };
+  });
+  launch(kernel, [x, values, indices], [...spatial(x, dims), planesOf(x, dims), ...spatial(values, dims)]);
 }
 
 type PoolMode = "adaptive" | "masked" | "plain";

@@ -27,4 +27,17 @@ export const knownFailures: KnownFailure[] = [
     "nn.functional.layer_norm",
     ["float32:bc6a5a"],
   ),
+  ...["var_mean", "std_mean"].flatMap((op) =>
+    same(
+      "the mean of values with an infinity: PyTorch's depends on whether another value follows it",
+      op,
+      op === "var_mean" ? ["float32:d0a42d", "float64:53fbe9"] : ["float32:95ec61", "float64:27d371"],
+    ),
+  ),
+  ...same("the nuclear norm needs a singular value decomposition, which is not there yet", "norm", [
+    "float32:a1e24d",
+    "float32:c18b9b",
+    "float64:b686d5",
+    "float64:cbadc1",
+  ]),
 ];

@@ -1,7 +1,7 @@
 /** Copies and changes of dtype and layout. */
 
 import { type Device, requireCpu } from "../device.ts";
-import { dispatchInplace, type Primitive } from "../dispatch.ts";
+import { checkWritable, dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -173,6 +173,7 @@ export function copyResult_(self: Tensor, result: Tensor): Tensor {
   }
   requireCast(result.dtype, self.dtype);
   if (!sameShape(self.sizes, result.sizes)) resize(self, result.sizes);
+  else checkWritable(self);
   copyInto(self, result);
   self.version.value++;
   return self;

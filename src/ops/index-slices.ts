@@ -10,6 +10,7 @@ import { legacyName, type Scalar } from "./define/promote.ts";
 import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { writing } from "./define/writing.ts";
+import { fromValues } from "./from-values.ts";
 import { atLeast1, checkIndices, isIndexType, outOfBounds, sizeAt, zeroAt } from "./index-check.ts";
 import { allocate } from "./row.ts";
 
@@ -229,6 +230,16 @@ export function index_copy_(self: Tensor, dim: number, index: Tensor, source: Te
   return indexCopyOp.inplace(inputs, attrs);
 }
 
+function sizeOf(shape: Shape, dim: number): number {
+  return shape.length === 0 ? 1 : shape[dim];
+}
+
+/** Each place once, however often and from which end it was named. */
+function distinct(index: Tensor, size: number): Tensor {
+  const places = (index.reshape(-1).tolist() as number[]).map((i) => (i < 0 ? i + size : i));
+  return fromValues([...new Set(places)], dt.int64, false);
+}
+
 function indexFillOp(nodeName: string) {
   return writing<AlongAttrs>(
     {
@@ -238,7 +249,7 @@ function indexFillOp(nodeName: string) {
       gradient: (g, c) => [
         c.needs(0) ? g.index_fill(c.attrs.dim, c.input(1), 0) : null,
         null,
-        c.needs(2) ? g.index_select(c.attrs.dim, c.input(1)).sum() : null,
+        c.needs(2) ? g.index_select(c.attrs.dim, distinct(c.input(1), sizeOf(c.shape(0), c.attrs.dim))).sum() : null,
       ],
     },
     sliceWrite,

@@ -60,7 +60,10 @@ function applyViews(self: Tensor, given: readonly TensorIndex[]): { view: Tensor
     } else if (item instanceof Slice) {
       const step = item.step ?? 1;
       if (step === 0) throw new ValueError("slice step cannot be zero");
-      view = view.slice(dim++, item.start, item.end, step);
+      // As in PyTorch, a slice of everything is no view of its own.
+      const all = (item.start === null || item.start === 0) && item.end === null && step === 1;
+      if (!all) view = view.slice(dim, item.start, item.end, step);
+      dim++;
     } else if (item instanceof Tensor) {
       if (!isMask(item)) {
         if (item.dtype.category !== 1) {

@@ -57,7 +57,7 @@ export function cat(
     number,
     Tensor | null,
   ];
-  if (list.length === 0) throw new RuntimeError("torch.cat(): expected a non-empty list of Tensors");
+  if (list.length === 0) throw new ValueError("torch.cat(): expected a non-empty list of Tensors");
   list.forEach((x, i) => {
     if (x.sizes.length === 0) {
       throw new RuntimeError(`zero-dimensional tensor (at position ${i}) cannot be concatenated`);

@@ -232,7 +232,7 @@ function repeatedIndices(repeats: Tensor, outputSize: number | null): Tensor {
   const counts = (repeats.tolist() as number[]).map(Number);
   if (counts.some((n) => n < 0)) throw new RuntimeError("repeats can not be negative");
   const total = counts.reduce((a, b) => a + b, 0);
-  if (outputSize !== null && outputSize !== total)
+  if (outputSize !== null && counts.length > 0 && outputSize !== total)
     throw new RuntimeError("allocated size does not match required size");
   const out = allocate(repeats.dtype, [total]);
   const array = elementsOf(out);

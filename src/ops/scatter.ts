@@ -12,6 +12,7 @@ import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { writing } from "./define/writing.ts";
 import { atLeast1, checkIndices, isIndexType, outOfBounds, sizeAt, zeroAt } from "./index-check.ts";
+import { elementsOf } from "./memory.ts";
 import { allocate } from "./row.ts";
 
 function alongDim(x: Tensor, dim: number, index: Tensor): Access {
@@ -45,8 +46,8 @@ export function gather(
     [self, dim, index, options],
   ) as [Tensor, number, Tensor, boolean, Tensor | null];
   const where = normalizeDim(d, x.sizes.length);
-  if (!isIndexType(at.dtype)) throw new RuntimeError("gather(): Expected dtype int32/int64 for index");
   if (at.count > 0) {
+    if (!isIndexType(at.dtype)) throw new RuntimeError("gather(): Expected dtype int32/int64 for index");
     if (Math.max(1, at.sizes.length) !== Math.max(1, x.sizes.length)) {
       throw new RuntimeError("Index tensor must have the same number of dimensions as input tensor");
     }
@@ -58,6 +59,9 @@ export function gather(
       }
     }
     checkIndices(at, sizeAt(x, where), false, outOfBounds(where, sizeAt(x, where)));
+  }
+  if (out !== null && out.dtype !== x.dtype) {
+    throw new RuntimeError(`Expected out tensor to have dtype ${x.dtype.name}, but got ${out.dtype.name} instead`);
   }
   const result = gatherOp([x, at], { dim: where });
   return out === null ? result : out.copyResult_(result);
@@ -127,7 +131,9 @@ const scatterAddOp = writing<ScatterAttrs>(
 
 function checkScatter(name: string, x: Tensor, dim: number, index: Tensor, src: Tensor | null): number {
   const at = normalizeDim(dim, x.sizes.length);
-  if (!isIndexType(index.dtype)) throw new RuntimeError(`${name}(): Expected dtype int32/int64 for index`);
+  if (index.count > 0 && !isIndexType(index.dtype)) {
+    throw new RuntimeError(`${name}(): Expected dtype int32/int64 for index`);
+  }
   if (src !== null && src.dtype !== x.dtype) {
     throw new RuntimeError(`scatter(): Expected self.dtype to be equal to src.dtype`);
   }
@@ -227,6 +233,14 @@ export function scatter_add_(self: Tensor, dim: number, index: Tensor, src: Tens
   return scatterAddOp.inplace(inputs, attrs);
 }
 
+/** Indices with negative ones, which count from the end, made positive. */
+function fromStart(index: Tensor, size: number): Tensor {
+  let negative = false;
+  checkIndices(index, size, true, (value) => outOfBounds(0, size)(value));
+  for (const word of elementsOf(index.contiguous()) as BigInt64Array) if (word < 0n) negative = true;
+  return negative ? index.add(index.lt(0).mul(size)) : index;
+}
+
 /** The elements of `self` at `indices` along `dim`, both broadcast together; without `dim` of the flattened tensors. */
 export function take_along_dim(
   self: Tensor,
@@ -246,7 +260,7 @@ export function take_along_dim(
     );
   }
   let result: Tensor;
-  if (d === null) result = x.reshape(-1).gather(0, index.reshape(-1));
+  if (d === null) result = x.reshape(-1).gather(0, fromStart(index.reshape(-1), x.numel()));
   else {
     if (x.ndim !== index.ndim) {
       throw new RuntimeError(
@@ -255,7 +269,7 @@ export function take_along_dim(
     }
     const at = normalizeDim(d, x.ndim);
     const common = x.shape.map((s, k) => (k === at ? -1 : s === 1 ? index.shape[k] : s));
-    result = x.expand(common).gather(at, index.expand(common));
+    result = x.expand(common).gather(at, fromStart(index, sizeAt(x, at)).expand(common));
   }
   return out === null ? result : out.copyResult_(result);
 }

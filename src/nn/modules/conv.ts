@@ -141,7 +141,7 @@ abstract class ConvNd<N extends readonly number[]> extends Module {
     // sqrt(5) makes kaiming_uniform_ uniform in ±1/√fan_in.
     init.kaiming_uniform_(this.weight, { a: Math.sqrt(5) });
     if (this.bias !== null) {
-      const [fanIn] = init.calculate_fan_in_and_fan_out(this.weight);
+      const [fanIn] = init._calculate_fan_in_and_fan_out(this.weight);
       const bound = fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0;
       init.uniform_(this.bias, -bound, bound);
     }

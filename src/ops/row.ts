@@ -72,17 +72,21 @@ export interface RowSpec {
 }
 
 interface Loops {
-  sizes: number[];
-  strides: number[][];
+  readonly sizes: readonly number[];
+  /** For each operand its stride along each loop. */
+  readonly strides: readonly (readonly number[])[];
 }
 
 /** Orders loops so that the innermost has the smallest strides, and merges those that are one loop in every operand. */
 function planLoops(sizes: Shape, operandStrides: readonly (readonly number[])[], keepOrder: boolean): Loops {
+  // The usual case: the operands are contiguous and the caller has made one loop of them.
+  if (sizes.length === 0 || (sizes.length === 1 && sizes[0] !== 1)) return { sizes, strides: operandStrides };
   const order: number[] = [];
   for (let i = 0; i < sizes.length; i++) if (sizes[i] !== 1) order.push(i);
   if (!keepOrder && order.length > 1) sortLoops(order, sizes, operandStrides);
   const outSizes: number[] = [];
-  const strides: number[][] = operandStrides.map(() => []);
+  const strides: number[][] = [];
+  for (let k = 0; k < operandStrides.length; k++) strides.push([]);
   for (const d of order) {
     const last = outSizes.length - 1;
     let merge = last >= 0;
@@ -98,6 +102,17 @@ function planLoops(sizes: Shape, operandStrides: readonly (readonly number[])[],
     }
   }
   return { sizes: outSizes, strides };
+}
+
+/** Plans the inner loops. Where a row has inner dimensions, one loop stays even if it is of size 1 or 0. */
+function planInner(spec: RowSpec, strides: readonly (readonly number[])[]): Loops {
+  const sizes = spec.inner;
+  const empty = sizes.length > 0 && numelOf(sizes) === 0;
+  if (!empty) {
+    const loops = planLoops(sizes, strides, spec.keepInnerOrder === true);
+    if (sizes.length === 0 || loops.sizes.length > 0) return loops;
+  }
+  return { sizes: [empty ? 0 : 1], strides: strides.map((list) => [list.some((s) => s !== 0) ? 1 : 0]) };
 }
 
 /** Sorts dimensions by decreasing stride. The last operand (an output) is asked first, then the others. */
@@ -121,54 +136,64 @@ function sortLoops(order: number[], sizes: Shape, operandStrides: readonly (read
   }
 }
 
-const cache = new KernelCache<string>();
+/** Kernels by `RowSpec.key`, then by layout. */
+const kernels = new Map<string, KernelCache<number | string>>();
 
 /** Runs a row kernel. Operands that are written must not overlap others except at the very same elements. */
 export function runRow(spec: RowSpec): void {
   const { operands } = spec;
-  if (numelOf(spec.outer) === 0) return;
-  const outer = planLoops(
-    spec.outer,
-    operands.map((o) => o.outer),
-    false,
-  );
-  const emptyInner = spec.inner.length > 0 && numelOf(spec.inner) === 0;
-  const inner = emptyInner
-    ? { sizes: [0], strides: operands.map((o) => [o.inner.some((s) => s !== 0) ? 1 : 0]) }
-    : planLoops(
-        spec.inner,
-        operands.map((o) => o.inner),
-        spec.keepInnerOrder === true,
-      );
-  // A kernel without inner loops differs from one whose single inner loop has size 1, which is kept.
-  if (spec.inner.length > 0 && inner.sizes.length === 0) {
-    inner.sizes.push(1);
-    inner.strides.forEach((s, k) => s.push(operands[k].inner.some((x) => x !== 0) ? 1 : 0));
-  }
-  let key = `${spec.key}|${outer.sizes.length},${inner.sizes.length}`;
+  const units = numelOf(spec.outer);
+  if (units === 0) return;
+  const tensors: Tensor[] = [];
+  const outerStrides: (readonly number[])[] = [];
+  const innerStrides: (readonly number[])[] = [];
   for (let k = 0; k < operands.length; k++) {
-    key += `|${operands[k].tensor.dtype.id}${strideClass(outer.strides[k])}${strideClass(inner.strides[k])}`;
+    const operand = operands[k];
+    tensors.push(operand.tensor);
+    outerStrides.push(operand.outer);
+    innerStrides.push(operand.inner);
   }
-  const kernel = cache.get(key, () => makeKernel(spec, outer, inner));
-  const params: (number | bigint)[] = [...outer.sizes, ...inner.sizes];
-  for (let k = 0; k < operands.length; k++) {
-    for (const s of outer.strides[k]) if (s !== 0 && s !== 1) params.push(s);
-    for (const s of inner.strides[k]) if (s !== 0 && s !== 1) params.push(s);
+  const outer = planLoops(spec.outer, outerStrides, false);
+  const inner = planInner(spec, innerStrides);
+  let cache = kernels.get(spec.key);
+  if (cache === undefined) kernels.set(spec.key, (cache = new KernelCache()));
+  const key = layoutKey(tensors, outer, inner);
+  const kernel = cache.find(key) ?? cache.add(key, makeKernel(spec, outer, inner));
+  const params: (number | bigint)[] = [];
+  for (let i = 0; i < outer.sizes.length; i++) params.push(outer.sizes[i]);
+  for (let i = 0; i < inner.sizes.length; i++) params.push(inner.sizes[i]);
+  for (let k = 0; k < tensors.length; k++) {
+    pushStrides(params, outer.strides[k]);
+    pushStrides(params, inner.strides[k]);
   }
-  if (spec.scalars) params.push(...spec.scalars);
-  launch(
-    kernel,
-    operands.map((o) => o.tensor),
-    params,
-    numelOf(outer.sizes),
-  );
+  if (spec.scalars !== undefined) for (let i = 0; i < spec.scalars.length; i++) params.push(spec.scalars[i]);
+  launch(kernel, tensors, params, units);
 }
 
 /** Strides 0 and 1 are compiled in: they decide how a kernel is vectorized. Others are parameters. */
-function strideClass(strides: readonly number[]): string {
-  let text = ".";
-  for (const s of strides) text += s === 0 ? "0" : s === 1 ? "1" : "s";
-  return text;
+function pushStrides(params: (number | bigint)[], strides: readonly number[]): void {
+  for (let i = 0; i < strides.length; i++) if (strides[i] !== 0 && strides[i] !== 1) params.push(strides[i]);
+}
+
+/**
+ * Dtypes, numbers of loops, and which strides are 0, 1 or other: the digits of one number, which is quicker to make and
+ * to find than a text; a text where the number would not be exact.
+ */
+function layoutKey(tensors: readonly Tensor[], outer: Loops, inner: Loops): number | string {
+  let key = 64 + outer.sizes.length * 8 + inner.sizes.length;
+  for (let k = 0; k < tensors.length; k++) {
+    key = key * 16 + tensors[k].dtype.id;
+    const a = outer.strides[k];
+    for (let i = 0; i < a.length; i++) key = key * 3 + (a[i] === 0 ? 0 : a[i] === 1 ? 1 : 2);
+    const b = inner.strides[k];
+    for (let i = 0; i < b.length; i++) key = key * 3 + (b[i] === 0 ? 0 : b[i] === 1 ? 1 : 2);
+  }
+  if (key <= Number.MAX_SAFE_INTEGER && outer.sizes.length < 8 && inner.sizes.length < 8) return key;
+  return tensors.map((t, k) => `${t.dtype.id}${strideText(outer.strides[k])}${strideText(inner.strides[k])}`).join("|");
+}
+
+function strideText(strides: readonly number[]): string {
+  return `.${strides.map((s) => (s === 0 ? "0" : s === 1 ? "1" : "s")).join("")}`;
 }
 
 function makeKernel(spec: RowSpec, outer: Loops, inner: Loops): Kernel {

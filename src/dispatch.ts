@@ -9,7 +9,6 @@ import type { Gradients } from "./autograd/node.ts";
 import type { DifferentiableOp, GradientContext } from "./autograd/op-node.ts";
 import { anyRequiresGrad, checkInplace, linkView, makeNode, rebaseHistory, setHistory } from "./autograd/record.ts";
 import { RuntimeError } from "./errors.ts";
-import { shapeText } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** An op as dispatch sees it. `ops/define` makes these from declarations. */
@@ -30,6 +29,8 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
   readonly masks: readonly number[];
   /** Outputs alias input 0. */
   readonly view: "none" | "view" | "multi_view";
+  /** In place, elements that share memory may be written. */
+  readonly allowsOverlap?: boolean;
   /** Which outputs of several have a gradient; all floating-point ones if absent. */
   readonly differentiableOutputs?: readonly boolean[];
 }
@@ -84,12 +85,13 @@ export function dispatchMany<A>(op: Primitive<A>, inputs: readonly Tensor[], att
 export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
   const self = inputs[0];
   if (interceptor !== null) return interceptor.call(op, inputs, attrs, self) as Tensor;
-  const recorded = op.differentiable && is_grad_enabled() && self.dtype.category === 2 && anyRequiresGrad(inputs);
+  // Also where the op has no gradient: the history of what is overwritten ends here.
+  const recorded = is_grad_enabled() && self.dtype.category === 2 && anyRequiresGrad(inputs);
   checkInplace(self, recorded);
-  checkWritable(self);
+  if (op.allowsOverlap !== true) checkWritable(self);
   // What the gradient needs of the old value is copied before it is overwritten.
   let before: Tensor | null = null;
-  if (recorded && savesSelf(op, inputs)) before = self.detach().clone();
+  if (recorded && savesSelf(op, inputs)) before = self.clone();
   op.compute(inputs, attrs, self);
   self.version.value++;
   if (recorded) rebaseHistory(self, makeNode(op, attrs, inputs, [self], before));
@@ -110,7 +112,7 @@ export function checkWritable(self: Tensor): void {
   for (let i = 0; i < self.sizes.length; i++) {
     if (self.sizes[i] > 1 && self.strides[i] === 0) {
       throw new RuntimeError(
-        `unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor of shape ${shapeText(self.sizes)} before performing the operation.`,
+        `unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.`,
       );
     }
   }

@@ -60,6 +60,7 @@ export const sub: Binary<AlphaOption> = binary<AlphaOption>("sub", {
 
 /** The reverse difference: `other - alpha * self`. */
 export const rsub: Binary<AlphaOption> = binary<AlphaOption>("rsub", {
+  tensorFirst: true,
   scalars: { alpha: 1 },
   guard: guardSub,
   kernel: (a, b, { alpha }) => b.sub(times(a, alpha)),
@@ -174,5 +175,6 @@ export const fmod: Binary = binary("fmod", {
   gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "trunc" }))],
   saves: [[], [0, 1]],
   check: notBool("fmod_cpu"),
+  tensorFirst: true,
   guard: refuseZeroDivisor,
 });

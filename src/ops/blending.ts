@@ -18,11 +18,14 @@ export const copysign: Binary = binary("copysign", {
   kernel: (a, b) => withSignOf(a, b),
   gradients: [(g, c) => g.mul(c.result.div(c.operand(0)).masked_fill(c.tensor(0).eq(0), 0)), (g) => zerosLike(g)],
   saves: [[0, "result"], []],
+  tensorFirst: true,
 });
 
 /** The next number after `self` in the direction of `other`. */
 export const nextafter: Binary = binary("nextafter", {
   kernel: (a, b) => a.fn("nextafter", b),
+  gradients: [(g, c) => g.masked_fill(c.tensor(0).eq(c.tensor(1)), 0), (g) => zerosLike(g)],
+  saves: [[0, 1], []],
   check: onlyFloat("nextafter_cpu"),
   tensorsOnly: true,
 });
@@ -96,7 +99,7 @@ function checkLerp(self: Tensor, end: Tensor, weight: Operand): void {
   if (self.dtype !== end.dtype) {
     throw new RuntimeError(`expected dtype ${cppName(self)} for \`end\` but got dtype ${cppName(end)}`);
   }
-  if (weight instanceof Tensor && self.dtype !== weight.dtype) {
+  if (weight instanceof Tensor && weight.sizes.length > 0 && self.dtype !== weight.dtype) {
     throw new RuntimeError(`expected dtype ${cppName(self)} for \`weight\` but got dtype ${cppName(weight)}`);
   }
   onlyFloat(weight instanceof Tensor ? "lerp_kernel_tensor" : "lerp_kernel_scalar")(self.dtype);
@@ -134,7 +137,7 @@ export const lerp: Lerp = Object.assign(
       options,
     ]) as [Tensor, Tensor, Operand, Tensor | null];
     checkLerp(a, b, w);
-    return lerpOp.call([a, b, w], { out });
+    return lerpOp.call([a, b, w], { compute: a.dtype, out });
   },
   {
     inplace: (self: Tensor, end: Tensor, weight: Operand): Tensor => {
@@ -144,7 +147,7 @@ export const lerp: Lerp = Object.assign(
         Operand,
       ];
       checkLerp(a, b, w);
-      return lerpOp.callInplace([a, b, w]);
+      return lerpOp.callInplace([a, b, w], { compute: a.dtype });
     },
   },
 );

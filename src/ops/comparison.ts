@@ -10,13 +10,15 @@ import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { type Unary, unary } from "./define/unary.ts";
 
+const tensorFirst = true;
+
 /** Whether the elements are equal. */
-export const eq: Binary = binary("eq", { promote: "bool", kernel: (a, b) => a.eq(b) });
-export const ne: Binary = binary("ne", { promote: "bool", kernel: (a, b) => a.ne(b) });
-export const lt: Binary = binary("lt", { promote: "bool", kernel: (a, b) => a.lt(b) });
-export const le: Binary = binary("le", { promote: "bool", kernel: (a, b) => a.le(b) });
-export const gt: Binary = binary("gt", { promote: "bool", kernel: (a, b) => a.gt(b) });
-export const ge: Binary = binary("ge", { promote: "bool", kernel: (a, b) => a.ge(b) });
+export const eq: Binary = binary("eq", { promote: "bool", kernel: (a, b) => a.eq(b), tensorFirst });
+export const ne: Binary = binary("ne", { promote: "bool", kernel: (a, b) => a.ne(b), tensorFirst });
+export const lt: Binary = binary("lt", { promote: "bool", kernel: (a, b) => a.lt(b), tensorFirst });
+export const le: Binary = binary("le", { promote: "bool", kernel: (a, b) => a.le(b), tensorFirst });
+export const gt: Binary = binary("gt", { promote: "bool", kernel: (a, b) => a.gt(b), tensorFirst });
+export const ge: Binary = binary("ge", { promote: "bool", kernel: (a, b) => a.ge(b), tensorFirst });
 export const not_equal: Binary = ne;
 export const less: Binary = lt;
 export const less_equal: Binary = le;
@@ -105,11 +107,6 @@ export function allclose(
 /** Whether both tensors have the same shape and equal elements. */
 export function equal(self: Tensor, other: Tensor): boolean {
   const [a, b] = bind("equal(Tensor input, Tensor other)", [self, other]) as [Tensor, Tensor];
-  if (a.dtype !== b.dtype && a.count > 0) {
-    throw new RuntimeError(
-      `Expected object of data type ${a.dtype} but got data type ${b.dtype} for argument 'other' in call to equal`,
-    );
-  }
   return sameShape(a.sizes, b.sizes) && eq(a, b).all().item() === true;
 }
 

@@ -168,6 +168,19 @@ function inFloat64(x: Operand): Operand {
   return x instanceof Tensor ? x.to(dt.float64) : x;
 }
 
+const ldexpOp = new PointwiseOp({
+  name: "ldexp",
+  operands: 2,
+  promote: "int_to_float",
+  kernel: ([x, y]) => x.mul(y.fn("exp2")),
+  gradients: [(g, c) => g.mul(inFloat(c.tensor(1)).exp2()), (g, c) => g.mul(c.result).mul(Math.LN2)],
+  saves: [[1], ["result"]],
+});
+
+function inFloat(y: Tensor): Tensor {
+  return y.dtype.is_floating_point ? y : y.to(dt.get_default_dtype());
+}
+
 /** `self * 2 ** other`. */
 export const ldexp: Pow = Object.assign(
   (self: Operand, other: Operand, options?: OutOption): Tensor => {
@@ -176,17 +189,12 @@ export const ldexp: Pow = Object.assign(
       Tensor,
       Tensor | null,
     ];
-    const result = x.mul(powOfTwo(y));
-    return out === null ? result : out.copyResult_(result);
+    return ldexpOp.call([x, y], { out });
   },
   {
     inplace: (self: Tensor, other: Operand): Tensor => {
       const [x, y] = bind("ldexp_(Tensor self, Tensor other)", [self, other]) as [Tensor, Tensor];
-      return x.mul_(powOfTwo(y));
+      return ldexpOp.callInplace([x, y]);
     },
   },
 );
-
-function powOfTwo(y: Tensor): Tensor {
-  return (y.dtype.is_floating_point ? y : y.to(dt.get_default_dtype())).exp2();
-}

@@ -7,9 +7,9 @@ import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
-import { isScalar, type Operand, resultType } from "./define/promote.ts";
+import { legacyName, type Operand, resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
-import { type OutOption, unary } from "./define/unary.ts";
+import type { OutOption } from "./define/unary.ts";
 import { requireFits } from "./kernels/guards.ts";
 
 const whereOp: PointwiseOp = new PointwiseOp({
@@ -53,24 +53,10 @@ function selectWhere(...args: unknown[]): Tensor | Tensor[] {
   ) as [Tensor, Operand, Operand, Tensor | null];
   if (condition.dtype !== dt.bool && condition.dtype !== dt.uint8) {
     throw new RuntimeError(
-      `where expected condition to be a boolean tensor, but got a tensor with dtype ${cppDType(condition.dtype)}`,
+      `where expected condition to be a boolean tensor, but got a tensor with dtype ${legacyName(condition.dtype)}`,
     );
   }
   return whereOp.call([condition, a, b], { compute: resultType([a, b]), out });
-}
-
-function cppDType(dtype: DType): string {
-  const names: Record<string, string> = {
-    int8: "Char",
-    int16: "Short",
-    int32: "Int",
-    int64: "Long",
-    float16: "Half",
-    bfloat16: "BFloat16",
-    float32: "Float",
-    float64: "Double",
-  };
-  return names[dtype.name];
 }
 
 const maskedFillOp: PointwiseOp = new PointwiseOp({
@@ -129,6 +115,7 @@ export const masked_fill: MaskedFill = Object.assign(
 
 const fillOp = new PointwiseOp({
   name: "fill",
+  allowsOverlap: true,
   operands: 2,
   kernel: ([, value]) => value,
   gradients: [(g) => zerosLike(g), (g) => g],
@@ -164,11 +151,18 @@ export const fill: Fill = Object.assign(
   },
 );
 
-const zeroOp = unary("zero", { kernel: (x) => constant(x.type, 0), grad: (g) => zerosLike(g) });
+const zeroOp = new PointwiseOp({
+  name: "zero",
+  allowsOverlap: true,
+  operands: 1,
+  kernel: ([x]) => constant(x.type, 0),
+  gradients: [(g) => zerosLike(g)],
+});
 
 /** Sets every element to 0. */
 export function zero_(self: Tensor): Tensor {
-  return zeroOp.inplace(self);
+  const [x] = bind("zero_(Tensor self)", [self]) as [Tensor];
+  return zeroOp.callInplace1(x);
 }
 
 /** The bounds that a variant of clamp has, in the order of its operands. */
@@ -189,7 +183,11 @@ const clampOp: PointwiseOp = new PointwiseOp({
     return clampKernel(x.cast("i32"), whole, variant).cast("bool");
   },
   gradients: [
-    (g, c) => clampBackwardOp.call([g, ...operandsOf(c)], { variant: c.variant, compute: g.dtype }),
+    (g, c) => {
+      const operands = operandsOf(c);
+      const kind = operands.slice(1).some((bound) => bound instanceof Tensor) ? "tensors" : "numbers";
+      return clampBackwardOp.call([g, ...operands], { variant: `${c.variant} ${kind}`, compute: g.dtype });
+    },
     (g, c) => boundGradient(g, c, c.variant === "max" ? "max" : "min"),
     (g, c) => boundGradient(g, c, "max"),
   ],
@@ -206,29 +204,42 @@ function operandsOf(c: PointwiseContext): Operand[] {
   return list;
 }
 
-/** A bound gets the gradient where it decides; between two that cross, the upper one decides. */
+/**
+ * A bound that is a tensor gets the gradient where it decides, and shares it with the input where they are equal. Between two
+ * that cross, the upper one decides.
+ */
 function boundGradient(g: Tensor, c: PointwiseContext, bound: "min" | "max"): Tensor {
   const x = c.tensor(0);
-  if (c.variant !== "both") {
-    const limit = c.tensor(1);
-    return where(bound === "min" ? x.lt(limit) : x.gt(limit), g, 0);
-  }
-  const [low, high] = [c.tensor(1), c.tensor(2)];
-  if (bound === "min") return where(low.lt(high).logical_and(x.lt(low)), g, 0);
-  return where(x.gt(high).logical_or(high.lt(low)), g, 0);
+  const limit = c.tensor(c.variant === "both" && bound === "max" ? 2 : 1);
+  if (c.variant !== "both") return extremeGradient(g, x, limit, bound === "min" ? x.gt(limit) : x.lt(limit));
+  const passed = bound === "min" ? x.lt(limit) : x.gt(limit);
+  const tie = where(x.eq(limit), g.div(2), 0);
+  const [low, high] = [c.operand(1), c.operand(2)];
+  if (bound === "min") return where(limit.lt(high), where(passed, g, tie), 0);
+  return where(passed.logical_or(limit.lt(low)), g, where(limit.gt(low), tie, 0));
 }
 
+/** The gradient of the input: with numbers as bounds nothing at the bounds, with tensors half of it. */
 const clampBackwardOp: PointwiseOp = new PointwiseOp({
   name: "clamp_backward",
   operands: 4,
   kernel: ([g, x, first, second], _, { variant }) => {
-    const inside = variant === "both" ? x.ge(first).and(x.le(second)) : variant === "min" ? x.ge(first) : x.le(first);
-    return inside.select(g, constant(g.type, 0));
+    const zero = constant(g.type, 0);
+    const [bounds, kind] = variant.split(" ");
+    if (kind === "numbers") {
+      const inside = bounds === "both" ? x.gt(first).and(x.lt(second)) : bounds === "min" ? x.gt(first) : x.lt(first);
+      return inside.select(g, zero);
+    }
+    const half = g.mul(0.5);
+    if (bounds === "min") return x.lt(first).select(zero, x.eq(first).select(half, g));
+    if (bounds === "max") return x.gt(first).select(zero, x.eq(first).select(half, g));
+    const tie = first.lt(second).and(x.eq(first).or(x.eq(second)));
+    return x.ge(first).and(x.le(second)).select(tie.select(half, g), zero);
   },
   gradients: [
     (gg, c) => {
       const rest = [c.operand(1), c.operand(2)];
-      if (c.variant === "both") rest.push(c.operand(3));
+      if (c.variant.startsWith("both")) rest.push(c.operand(3));
       return clampBackwardOp.call([gg, ...rest], { variant: c.variant, compute: gg.dtype });
     },
     null,
@@ -246,9 +257,6 @@ interface ClampCall {
 function clampCall(name: string, x: Tensor, min: Operand | null, max: Operand | null): ClampCall {
   if (min === null && max === null)
     throw new RuntimeError(`torch.${name}: At least one of 'min' or 'max' must not be None`);
-  if (min !== null && max !== null && isScalar(min) !== isScalar(max)) {
-    throw new TypeError(`${name}(): arguments 'min' and 'max' must both be numbers or both be tensors`);
-  }
   if (min !== null && max !== null) return { operands: [x, min, max], variant: "both" };
   return min !== null ? { operands: [x, min], variant: "min" } : { operands: [x, max as Operand], variant: "max" };
 }
@@ -373,8 +381,8 @@ const ignoringNaN = (op: "min" | "max") => (a: Expr, b: Expr, scalars: unknown, 
 export const fmax: Binary = binary("fmax", {
   kernel: ignoringNaN("max"),
   gradients: [
-    (g, c) => where(c.tensor(0).ge(c.tensor(1)).logical_or(c.tensor(1).isnan()), g, 0),
-    (g, c) => where(c.tensor(0).ge(c.tensor(1)).logical_or(c.tensor(1).isnan()), 0, g),
+    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
+    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
   ],
   saves: BOTH,
   tensorsOnly: true,
@@ -383,8 +391,8 @@ export const fmax: Binary = binary("fmax", {
 export const fmin: Binary = binary("fmin", {
   kernel: ignoringNaN("min"),
   gradients: [
-    (g, c) => where(c.tensor(0).le(c.tensor(1)).logical_or(c.tensor(1).isnan()), g, 0),
-    (g, c) => where(c.tensor(0).le(c.tensor(1)).logical_or(c.tensor(1).isnan()), 0, g),
+    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
+    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
   ],
   saves: BOTH,
   tensorsOnly: true,

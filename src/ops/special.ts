@@ -1,10 +1,10 @@
 /** Error functions, gamma functions, Bessel functions, and relatives of the logistic function. */
 import { RuntimeError } from "../errors.ts";
-import { constant } from "../ir/expr.ts";
+import { constant, type Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
 import { sigmoidBackward } from "./activation-gradients.ts";
 import { type Binary, binary } from "./define/binary.ts";
-import { PointwiseOp } from "./define/pointwise.ts";
+import { PointwiseOp, requireCast } from "./define/pointwise.ts";
 import { bind } from "./define/schema.ts";
 import { type OutOption, type Unary, unary } from "./define/unary.ts";
 
@@ -25,7 +25,7 @@ const logitOp = new PointwiseOp({
   // A negative eps stands for none: no clamping, and NaN outside of [0, 1].
   kernel: ([x], { eps }) => {
     const one = constant(x.type, 1);
-    const z = eps.lt(0).select(x, x.max(eps).min(one.sub(eps)));
+    const z = eps.lt(0).select(x, x.lt(eps).select(eps, x.gt(one.sub(eps)).select(one.sub(eps), x)));
     return z.div(one.sub(z)).log();
   },
   gradients: [(g, c) => logitBackwardOp.call([g, c.operand(0)], { scalars: c.scalars })],
@@ -156,6 +156,33 @@ export const digamma: Unary = unary("digamma", {
   promote,
 });
 
+/**
+ * Derivative of digamma: reflection below 1/2, six steps of the recurrence, and the asymptotic series (Abramowitz and
+ * Stegun, 6.4.6, 6.4.7, 6.4.12). In float32 the poles are as finite as the float32 sine of a multiple of π is not 0.
+ */
+function trigamma(x: Expr): Expr {
+  const one = constant(x.type, 1);
+  const reflected = x.lt(0.5);
+  const sine = x.mul(Math.PI).fn("sin");
+  let z = reflected.select(one.sub(x), x);
+  let sum = reflected.select(
+    constant(x.type, Math.PI ** 2)
+      .div(sine.mul(sine))
+      .neg(),
+    0,
+  );
+  for (let k = 0; k < 6; k++) {
+    sum = sum.add(one.div(z.mul(z)));
+    z = z.add(1);
+  }
+  const w = one.div(z.mul(z));
+  const series = one
+    .add(one.div(z.mul(2)))
+    .add(w.mul(constant(x.type, 1 / 6).sub(w.mul(constant(x.type, 1 / 30).sub(w.div(42))))));
+  const result = sum.add(series.div(z));
+  return reflected.select(result.neg(), result);
+}
+
 const polygammaOp: PointwiseOp = new PointwiseOp({
   name: "polygamma",
   operands: 1,
@@ -163,7 +190,7 @@ const polygammaOp: PointwiseOp = new PointwiseOp({
   scalars: { n: 1, factor: 1 },
   // (-1)^(n+1) n! ζ(n + 1, x), with the factor before ζ given.
   kernel: ([x], { n, factor }, { variant }) =>
-    variant === "trigamma" ? x.fn("trigamma") : n.add(1).fn("zeta", x).mul(factor),
+    variant === "trigamma" ? trigamma(x) : n.add(1).fn("zeta", x).mul(factor),
   gradients: [(g, c) => g.mul(polygamma(Number(c.scalars.n) + 1, c.tensor(0)))],
   saves: [[0]],
 });
@@ -208,15 +235,29 @@ export const polygamma: Polygamma = Object.assign(polygammaCall, {
   },
 });
 
+interface Mvlgamma {
+  (self: Tensor, p: number | { p: number }, options?: OutOption): Tensor;
+  readonly inplace: (self: Tensor, p: number | { p: number }) => Tensor;
+}
+
 /** Logarithm of the multivariate gamma function of dimension `p`. */
-export function mvlgamma(self: Tensor, p: number | { p: number }, options?: OutOption): Tensor {
+export const mvlgamma: Mvlgamma = Object.assign(mvlgammaCall, {
+  inplace: (self: Tensor, p: number | { p: number }): Tensor => {
+    const result = mvlgammaCall(self, p);
+    requireCast(result.dtype, self.dtype);
+    return self.copy_(result);
+  },
+});
+
+function mvlgammaCall(self: Tensor, p: number | { p: number }, options?: OutOption): Tensor {
   const [x, dimension, out] = bind("mvlgamma(Tensor input, int p, *, Tensor? out=None)", [self, p, options]) as [
     Tensor,
     number,
     Tensor | null,
   ];
   if (dimension < 1) throw new RuntimeError("p has to be greater than or equal to 1");
-  let sum = lgamma(x);
+  // Adding 0 makes a negative zero positive.
+  let sum = lgamma(x.add(0));
   for (let j = 1; j < dimension; j++) sum = sum.add(lgamma(x.add(-j / 2)));
   const result = sum.add((dimension * (dimension - 1) * Math.log(Math.PI)) / 4);
   return out === null ? result : out.copyResult_(result);

@@ -1,5 +1,6 @@
 /** Trigonometric and hyperbolic functions of each element, in radians. */
 import { constant } from "../ir/expr.ts";
+import type { Tensor } from "../tensor.ts";
 import { tanhBackward } from "./activation-gradients.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { type Unary, unary } from "./define/unary.ts";
@@ -73,17 +74,23 @@ export const sinc: Unary = unary("sinc", {
   promote,
 });
 
+/** 1 over the squared length of (x, y), and 0 at the origin. */
+function inverseSquare(x: Tensor, y: Tensor): Tensor {
+  const squared = x.pow(2).add(y.pow(2));
+  return squared.reciprocal().masked_fill(squared.eq(0), 0);
+}
+
 /** The angle of the point (other, self) in (-π, π]. */
 export const atan2: Binary = binary("atan2", {
   kernel: (a, b) => a.fn("atan2", b),
   gradients: [
-    (g, c) => g.mul(c.tensor(1).mul(c.tensor(0).pow(2).add(c.tensor(1).pow(2)).reciprocal())),
+    (g, c) => g.mul(c.tensor(1).mul(inverseSquare(c.tensor(0), c.tensor(1)))),
     (g, c) =>
       g.mul(
         c
           .tensor(0)
           .neg()
-          .mul(c.tensor(0).pow(2).add(c.tensor(1).pow(2)).reciprocal()),
+          .mul(inverseSquare(c.tensor(0), c.tensor(1))),
       ),
   ],
   saves: [

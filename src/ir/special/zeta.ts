@@ -22,8 +22,12 @@ export function zeta(s: number, q: number): number {
   if (s === 1) return Number.POSITIVE_INFINITY;
   if (!(s > 1) || Number.isNaN(q)) return Number.NaN;
   if (q <= 0) {
-    if (Number.isInteger(q)) return Number.POSITIVE_INFINITY;
+    if (q === Math.floor(q)) return Number.POSITIVE_INFINITY;
     if (!Number.isInteger(s)) return Number.NaN;
+    // The terms below zero are, up to the sign, a difference of two such sums on the other side.
+    const f = q - Math.floor(q);
+    const below = zeta(s, 1 - f) - zeta(s, 1 - q);
+    return zeta(s, f) + (s % 2 === 0 ? below : -below);
   }
   if (q === Number.POSITIVE_INFINITY) return 0;
   let sum = 0;

@@ -28,6 +28,8 @@ export interface BinarySpec extends Pick<PointwiseSpec, "scalars" | "check" | "g
   readonly promote?: PromoteRule;
   /** Neither operand may be a number. */
   readonly tensorsOnly?: boolean;
+  /** The first operand may not be a number. */
+  readonly tensorFirst?: boolean;
 }
 
 /** Declares a binary op. Its scalars are keyword arguments, such as `{ alpha: 1 }`. */
@@ -42,7 +44,8 @@ export function binary<Options extends object = OutOption>(name: string, spec: B
   });
   const extra = names.map((n) => `, Scalar ${n}=${spec.scalars?.[n]}`).join("");
   const kind = spec.tensorsOnly ? "Tensor" : "Operand";
-  const signature = `${name}(${kind} input, ${kind} other, *${extra}, Tensor? out=None)`;
+  const first = spec.tensorFirst ? "Tensor" : kind;
+  const signature = `${name}(${first} input, ${kind} other, *${extra}, Tensor? out=None)`;
   const inplaceSignature = `${name}_(Tensor self, ${kind} other${extra === "" ? "" : `, *${extra}`})`;
   const named = (values: readonly unknown[]): Record<string, number | bigint> =>
     Object.fromEntries(

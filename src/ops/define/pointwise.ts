@@ -78,6 +78,8 @@ export interface PointwiseSpec {
   readonly check?: (common: DType, name: string) => void;
   /** Throws for calls that PyTorch refuses for another reason, such as a divisor of 0, before anything is written. */
   readonly guard?: (inputs: readonly Tensor[], attrs: PointwiseAttrs, common: DType) => void;
+  /** May be written to a tensor several of whose elements are one, since the result is the same everywhere. */
+  readonly allowsOverlap?: boolean;
   /** PyTorch's node name if it is not the capitalized op name with `Backward`. */
   readonly nodeName?: string;
 }
@@ -221,6 +223,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
   readonly differentiable: boolean;
   readonly masks: readonly number[];
   readonly view = "none";
+  readonly allowsOverlap: boolean;
   private readonly spec: PointwiseSpec;
   private readonly defaults: Scalars;
   /** For each operand which input it is; -1 for numbers. */
@@ -235,6 +238,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     this.defaults = op.defaults;
     this.name = spec.name;
     this.nodeName = spec.nodeName ?? nodeNameOf(spec.name);
+    this.allowsOverlap = spec.allowsOverlap === true;
     this.differentiable = spec.gradients !== undefined;
     this.key = `${spec.name}:${key}`;
     let next = 0;

@@ -1,37 +1,8 @@
 /** Files of datasets, in Node. */
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 
-/** The bytes of a file; null if there is none. */
-export async function readIfExists(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
-    throw error;
-  }
-}
-
-/** Writes a file and the folders above it. The file appears under its name only when it is complete. */
-export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomBytes(6).toString("hex")}.part`;
-  try {
-    const file = await open(temporary, "wx");
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
+export { readIfExists, writeWhole } from "../../../serialization/node/files.ts";
 
 /** The MD5 digest, as hexadecimal digits: only to find damaged downloads. */
 export function md5(bytes: Uint8Array): string {

@@ -1,0 +1,114 @@
+/** Safetensors files: bytes as the Python package writes them, and everything damaged refused. */
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import * as torch from "../../src/index.ts";
+import { load, load_file, SafeTensors, safe_open, save, save_file } from "../../src/serialization/safetensors.ts";
+
+const build = (header: string, data: Uint8Array | number[] = []): Uint8Array => {
+  const text = new TextEncoder().encode(header);
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
+  return new Uint8Array([...length, ...text, ...data]);
+};
+
+// safetensors.torch.save({"b": torch.tensor([True, False]), "a": torch.tensor([[1.5, 2.5]]), "n": torch.tensor(3)}, {"format": "pt"})
+const fromPython =
+  "yAAAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJmb3JtYXQiOiJwdCJ9LCJuIjp7ImR0eXBlIjoiSTY0Iiwic2hhcGUiOltdLCJkYXRhX29m" +
+  "ZnNldHMiOlswLDhdfSwiYSI6eyJkdHlwZSI6IkYzMiIsInNoYXBlIjpbMSwyXSwiZGF0YV9vZmZzZXRzIjpbOCwxNl19LCJiIjp7ImR0" +
+  "eXBlIjoiQk9PTCIsInNoYXBlIjpbMl0sImRhdGFfb2Zmc2V0cyI6WzE2LDE4XX19ICAgIAMAAAAAAAAAAADAPwAAIEABAA==";
+
+test("the Python package's bytes", () => {
+  const tensors = { b: torch.tensor([true, false]), a: torch.tensor([[1.5, 2.5]]), n: torch.tensor(3) };
+  assert.equal(Buffer.from(save(tensors, { format: "pt" })).toString("base64"), fromPython);
+  const file = new SafeTensors(Buffer.from(fromPython, "base64"));
+  assert.deepEqual(file.metadata(), { format: "pt" });
+  assert.deepEqual(file.keys().sort(), ["a", "b", "n"]);
+  assert.deepEqual(file.get_tensor("a").tolist(), [[1.5, 2.5]]);
+  assert.throws(() => file.get_tensor("c"), { name: "KeyError" });
+});
+
+test("every dtype, views, empty and 0-dimensional tensors", () => {
+  const numbers = torch.tensor([
+    [0, 1, 2],
+    [3, 100, 7],
+  ]);
+  for (const dtype of torch.dtypes) {
+    const x = numbers.to(dtype);
+    const back = load(
+      save({ x, t: x.t(), part: x.select(1, 1), none: x.narrow(0, 0, 0), one: x.select(0, 1).select(0, 1) }),
+    );
+    for (const [name, shape] of Object.entries({ x: [2, 3], t: [3, 2], part: [2], none: [0, 3], one: [] })) {
+      assert.equal(back[name].dtype, dtype);
+      assert.deepEqual(back[name].shape, shape);
+    }
+    assert.deepEqual(back.t.tolist(), x.t().tolist());
+    assert.deepEqual(back.part.tolist(), x.select(1, 1).tolist());
+    assert.equal(back.one.item(), (x.tolist() as number[][])[1][1]);
+  }
+  const big = 2n ** 62n + 1n;
+  assert.equal(load(save({ big: torch.tensor([big]) })).big.item(), big);
+  assert.deepEqual(Object.keys(load(save({}))), []);
+});
+
+test("a name like any other", () => {
+  const header = '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}';
+  const back = load(build(header, [7]));
+  assert.deepEqual(Object.keys(back), ["__proto__"]);
+  assert.equal(Object.values(back)[0].item(), 7);
+  assert.equal(Object.values(load(save(back)))[0].item(), 7);
+});
+
+test("damaged files", () => {
+  const entry = (fields: string): string => `{"x":{${fields}}}`;
+  const good = '"dtype":"F32","shape":[2],"data_offsets":[0,8]';
+  const data = new Uint8Array(8);
+  assert.equal(load(build(entry(good), data)).x.length, 2);
+  const refuse = (bytes: Uint8Array, message: RegExp): void => {
+    assert.throws(() => load(bytes), { name: "ValueError", message });
+  };
+  refuse(new Uint8Array(7), /only 7 bytes/);
+  refuse(new Uint8Array(8).fill(255), /header would have 18446744073709551615 bytes/);
+  refuse(Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0, 123), /should end at byte 17, but the file has 9/);
+  refuse(build("{"), /not JSON/);
+  refuse(build("[]"), /not a JSON object/);
+  refuse(build('{"__metadata__":{"a":1}}'), /metadata is not text by name/);
+  refuse(build(entry(good), new Uint8Array(7)), /describes 8 bytes of data, but there are 7/);
+  refuse(build(entry(good), new Uint8Array(9)), /but there are 9/);
+  refuse(build(entry(good.replace("[2]", "[3]")), data), /needs 12 bytes, but has 8/);
+  refuse(build(entry(good.replace("[2]", "[-2]")), data), /no valid shape/);
+  refuse(build(entry(good.replace("[2]", "[4294967296,4294967296]")), data), /needs .* bytes/);
+  refuse(build(entry(good.replace("[0,8]", "[8,0]")), data), /no valid data_offsets/);
+  refuse(build(entry(good.replace("[0,8]", "[4,12]")), new Uint8Array(12)), /should start at byte 0/);
+  refuse(build(entry(good.replace('"dtype":"F32",', "")), data), /no dtype/);
+  const overlapping = `{"x":{${good}},"y":{${good}}}`;
+  refuse(build(overlapping, data), /should start at byte 8/);
+  assert.throws(() => load(build(entry(good.replace("F32", "C64")), data)), { name: "NotImplementedError" });
+});
+
+test("bad arguments", () => {
+  assert.throws(() => save({ x: [1] as never }), /Key `x` is invalid, expected torch.Tensor/);
+  assert.throws(() => save({ __metadata__: torch.ones(1) }), { name: "ValueError" });
+  assert.throws(() => save({}, { a: 1 as never }), TypeError);
+});
+
+test("files", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "kindling-safetensors-"));
+  try {
+    const path = join(folder, "new", "model.safetensors");
+    await save_file({ w: torch.arange(3) }, path, { step: "12" });
+    await save_file({ w: torch.arange(4) }, path, { step: "13" });
+    assert.deepEqual(await readdir(join(folder, "new")), ["model.safetensors"]);
+    assert.deepEqual((await load_file(path)).w.tolist(), [0, 1, 2, 3]);
+    assert.equal((await safe_open(path)).metadata().step, "13");
+    await writeFile(path, (await readFile(path)).subarray(0, -1));
+    await assert.rejects(load_file(path), /model\.safetensors is not a valid safetensors file/);
+    await assert.rejects(load_file(join(folder, "absent")), { code: "ENOENT" });
+    await assert.rejects(save_file({ w: torch.ones(1) }, join(folder, "new")));
+    assert.deepEqual(await readdir(folder), ["new"], "a failed write leaves nothing behind");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

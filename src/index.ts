@@ -45,6 +45,7 @@ export {
 } from "./ops/indexing.ts";
 export * from "./ops/integers.ts";
 export * from "./ops/joining.ts";
+export * as linalg from "./ops/linalg.ts";
 export * from "./ops/logical.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/moments.ts";

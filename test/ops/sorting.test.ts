@@ -28,9 +28,10 @@ function compare(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-for (const name of ["uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"] as const) {
-  test(`sort ${name}`, () => {
-    const x = torch.tensor(numbers(name) as number[], { dtype: torch[name] });
+const { uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64 } = torch;
+for (const dtype of [uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64]) {
+  test(`sort ${dtype.name}`, () => {
+    const x = torch.tensor(numbers(dtype.name) as number[], { dtype });
     const list = x.tolist() as number[];
     for (const descending of [false, true]) {
       const order = list
@@ -49,12 +50,10 @@ for (const name of ["uint8", "int8", "int16", "int32", "int64", "float16", "bflo
       );
     }
     assert.deepEqual(x.kthvalue(100).values.item(), [...list].sort(compare)[99]);
-    const { length } = new Set(list.filter((v) => !Number.isNaN(v)).map((v) => v + 0)).size
-      ? { length: new Set(list.filter((v) => !Number.isNaN(v)).map((v) => v + 0)).size }
-      : { length: 0 };
+    const { size } = new Set(list.filter((v) => !Number.isNaN(v)).map((v) => v + 0));
     const nans = list.filter((v) => Number.isNaN(v)).length;
     const [distinct, inverse, counts] = x.unique({ return_inverse: true, return_counts: true }) as torch.Tensor[];
-    assert.equal(distinct.numel(), length + nans);
+    assert.equal(distinct.numel(), size + nans);
     assert.equal(counts.sum().item(), N);
     const found = distinct.tolist() as number[];
     (inverse.tolist() as number[]).forEach((k, i) => {

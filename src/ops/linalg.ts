@@ -1,0 +1,2 @@
+/** `torch.linalg`. */
+export { type VectorNormOptions, vector_norm } from "./vector-norm.ts";

@@ -150,7 +150,7 @@ export class Tensor {
     this.requires_grad_(value);
   }
   private viewOfHistory(): boolean {
-    return this.viewInfo !== null && this.viewInfo.base.gradFn !== null && this.grad_fn !== null;
+    return this.viewInfo !== null && this.dtype.is_floating_point && this.viewInfo.base.requires_grad;
   }
   /** Whether this tensor was made by the user rather than by a recorded operation. */
   get is_leaf(): boolean {

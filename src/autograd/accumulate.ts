@@ -15,7 +15,7 @@ export class AccumulateGrad extends Node {
   }
 
   override name(): string {
-    return "AccumulateGrad";
+    return "torch::autograd::AccumulateGrad";
   }
 
   override apply(grads: Gradients): Gradients {
@@ -29,19 +29,44 @@ export class AccumulateGrad extends Node {
     const variable = this.variable;
     const before = variable.gradient;
     if (before === null) {
-      if (is_grad_enabled()) variable.gradient = grad.clone();
-      else if (owned && grad.contiguousLayout && variable.contiguousLayout) variable.gradient = grad.detach();
-      else variable.gradient = cloneLike(grad, variable);
+      if (owned && !is_grad_enabled() && obeysLayout(grad, variable)) variable.gradient = grad.detach();
+      else variable.gradient = cloneLike(is_grad_enabled() ? grad : grad.detach(), variable);
     } else if (is_grad_enabled()) variable.gradient = before.add(grad);
-    else before.add_(grad);
+    else {
+      before.add_(grad);
+      if (owned) grad.storage.free();
+    }
     if (this.accumulateHooks !== null) for (const hook of [...this.accumulateHooks]) hook(variable);
   }
 }
 
-/** A copy with the memory layout of `variable`, as PyTorch's layout contract for gradients says. */
+/** PyTorch's contract: `.grad` has the strides of a tensor without gaps, else it is contiguous. */
+function obeysLayout(grad: Tensor, variable: Tensor): boolean {
+  if (variable.contiguousLayout) return grad.contiguousLayout;
+  const order = denseOrder(variable);
+  if (order === null) return grad.contiguousLayout;
+  return grad.sizes.every((size, d) => size === 1 || grad.strides[d] === variable.strides[d]);
+}
+
+/** A copy of `grad` with the layout that the contract asks for. */
 function cloneLike(grad: Tensor, variable: Tensor): Tensor {
-  if (variable.contiguousLayout) return grad.detach().clone({ memory_format: "contiguous_format" });
-  return grad.detach().clone();
+  const order = variable.contiguousLayout ? null : denseOrder(variable);
+  if (order === null) return grad.clone({ memory_format: "contiguous_format" });
+  const back = order.map((_, d) => order.indexOf(d));
+  return grad.permute(order).clone({ memory_format: "contiguous_format" }).permute(back);
+}
+
+/** The dimensions from the outermost in memory to the innermost; null where elements have gaps or share memory. */
+function denseOrder(t: Tensor): number[] | null {
+  const order = t.sizes.map((_, d) => d).sort((a, b) => t.strides[b] - t.strides[a] || a - b);
+  let step = 1;
+  for (let i = order.length - 1; i >= 0; i--) {
+    const d = order[i];
+    if (t.sizes[d] === 1) continue;
+    if (t.strides[d] !== step) return null;
+    step *= t.sizes[d];
+  }
+  return order;
 }
 
 /** The accumulator of a leaf, made on first use. */

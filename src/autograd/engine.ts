@@ -3,14 +3,14 @@
  * recorded last first, as in PyTorch; there is no recursion, so a graph may be as deep as memory allows.
  */
 import { RuntimeError } from "../errors.ts";
-import { sameShape, shapeText } from "../shape.ts";
+import { describe, sameShape, shapeText } from "../shape.ts";
 import { lastStorageSerial } from "../storage/storage.ts";
-import type { Tensor } from "../tensor.ts";
+import { is_tensor, type Tensor } from "../tensor.ts";
 import { AccumulateGrad } from "./accumulate.ts";
-import { withGradMode } from "./mode.ts";
+import { earlyFrees, withGradMode } from "./mode.ts";
 import type { Gradients, Node } from "./node.ts";
 import { OpNode } from "./op-node.ts";
-import { gradientEdge } from "./record.ts";
+import { type Edge, gradientEdge } from "./record.ts";
 
 /** A node's gradients as they arrive. */
 class Task {
@@ -54,7 +54,7 @@ export function runBackward(
   }
   countDependencies(tasks, rootTasks);
   const captured: (Tensor | null)[] = [];
-  if (options.inputs !== undefined) markNeeded(tasks, options.inputs, captured);
+  if (options.inputs !== undefined) markNeeded(tasks, options.inputs, captured, options.accumulate);
   withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured));
   return captured;
 }
@@ -87,8 +87,16 @@ function countDependencies(tasks: Map<Node, Task>, roots: readonly Task[]): void
   }
 }
 
-/** Leaves only the nodes on a path to `inputs`. */
-function markNeeded(tasks: Map<Node, Task>, inputs: readonly Tensor[], captured: (Tensor | null)[]): void {
+/**
+ * Leaves only the nodes on a path to `inputs`. With `accumulate`, what makes the inputs runs too: the accumulator of a
+ * leaf is what adds to its `.grad`, and other tensors retain their gradient.
+ */
+function markNeeded(
+  tasks: Map<Node, Task>,
+  inputs: readonly Tensor[],
+  captured: (Tensor | null)[],
+  accumulate: boolean,
+): void {
   for (const task of tasks.values()) task.needed = false;
   const parents = new Map<Node, Node[]>();
   for (const node of tasks.keys()) {
@@ -108,7 +116,13 @@ function markNeeded(tasks: Map<Node, Task>, inputs: readonly Tensor[], captured:
     }
     const task = tasks.get(edge.node);
     if (task === undefined) return;
-    (task.captures ??= []).push({ output: edge.output, position });
+    if (accumulate) {
+      if (!(edge.node instanceof AccumulateGrad)) retainGradient(input, edge);
+      stack.push(edge.node);
+      return;
+    }
+    task.captures ??= [];
+    task.captures.push({ output: edge.output, position });
     for (const parent of parents.get(edge.node) ?? []) stack.push(parent);
   });
   while (stack.length > 0) {
@@ -118,6 +132,14 @@ function markNeeded(tasks: Map<Node, Task>, inputs: readonly Tensor[], captured:
     task.needed = true;
     for (const parent of parents.get(node) ?? []) stack.push(parent);
   }
+}
+
+/** Makes backward keep the gradient of a tensor that is not a leaf. */
+export function retainGradient(tensor: Tensor, edge: Edge): void {
+  if (tensor.retainsGrad) return;
+  tensor.retainsGrad = true;
+  edge.node.retained ??= [];
+  edge.node.retained.push({ output: edge.output, tensor });
 }
 
 function execute(
@@ -130,13 +152,18 @@ function execute(
   for (const task of new Set(roots)) if (task.pending === 0) ready.push(task);
   for (let task = ready.pop(); task !== undefined; task = ready.pop()) {
     const node = task.node;
-    // PyTorch lets leaf hooks and capture see the summed gradient, hooks first.
-    runTensorHooks(task);
-    if (task.captures !== null) capture(task, options, captured);
     if (!task.needed) {
+      // Only a gradient that goes no further is captured after the tensor's hooks have changed it, as in PyTorch.
+      if (task.captures !== null) {
+        runTensorHooks(task);
+        capture(task, captured);
+      }
       settle(task, tasks, ready, null, options);
       continue;
     }
+    if (task.captures !== null) capture(task, captured);
+    runTensorHooks(task);
+    if (node.retained !== null) retain(task);
     if (node instanceof AccumulateGrad && node.preHooks === null && node.postHooks === null) {
       node.accumulate(task.grads[0], task.owned[0]);
       continue;
@@ -150,17 +177,44 @@ function execute(
 function applyNode(task: Task, options: BackwardOptions): Gradients | null {
   const node = task.node;
   let grads: Gradients = task.grads;
-  if (node.preHooks !== null) for (const hook of [...node.preHooks]) grads = hook(grads) ?? grads;
+  for (const hook of [...(node.preHooks ?? [])]) grads = hooked(hook(grads), grads, hook.name);
   if (grads.every((g) => g === null) && node instanceof OpNode) return null;
   const serial = lastStorageSerial();
   let results = node.apply(grads);
   if (node.postHooks !== null) {
-    for (const hook of [...node.postHooks]) results = hook(results, grads) ?? results;
+    for (const hook of [...node.postHooks]) results = hooked(hook(results, grads), results, hook.name);
     return results;
   }
-  if (options.createGraph || !(node instanceof OpNode) || node.preHooks !== null) return results;
+  if (options.createGraph || !(node instanceof OpNode) || node.preHooks !== null || !earlyFrees()) return results;
   markFresh(task, results, serial);
   return results;
+}
+
+/** What a hook has made of gradients. */
+function hooked(after: Gradients | Tensor | null | undefined, before: Gradients, name: string): Gradients {
+  if (after === null || after === undefined) return before;
+  const list = is_tensor(after) ? [after] : after;
+  if (list.length !== before.length) {
+    throw new RuntimeError(
+      `hook '${name}' has returned an incorrect number of values (got ${list.length}, but expected ${before.length})`,
+    );
+  }
+  return list.map((g, i) => checkedReplacement(g, before[i], name));
+}
+
+function checkedReplacement(after: unknown, before: Tensor | null, name: string): Tensor | null {
+  if (after === null || after === undefined) return null;
+  if (!is_tensor(after)) throw new TypeError(`expected Variable, but hook returned '${describe(after)}'`);
+  if (before === null) return after;
+  if (!sameShape(after.sizes, before.sizes)) {
+    throw new RuntimeError(
+      `hook '${name}' has changed the size of value: it was ${shapeText(before.sizes)} and is ${shapeText(after.sizes)}`,
+    );
+  }
+  if (after.dtype !== before.dtype) {
+    throw new RuntimeError(`hook '${name}' has changed the type of value (was ${before.dtype} got ${after.dtype})`);
+  }
+  return after;
 }
 
 const freshResults = new WeakMap<Gradients, boolean[]>();
@@ -191,7 +245,7 @@ function settle(
   const fresh = results === null ? undefined : freshResults.get(results);
   if (results !== null && results.length < nextNodes.length) {
     throw new RuntimeError(
-      `Function ${task.node.name()} returned an incorrect number of gradients (expected ${nextNodes.length}, got ${results.length})`,
+      `Function ${task.node.name()} returned an invalid number of gradients - expected ${nextNodes.length}, but got ${results.length}`,
     );
   }
   for (let i = 0; i < nextNodes.length; i++) {
@@ -222,7 +276,7 @@ function receive(target: Task, output: number, grad: Tensor, owned: boolean, opt
     if (owned) grad.storage.free();
   } else {
     target.grads[output] = before.add(grad);
-    target.owned[output] = !options.createGraph;
+    target.owned[output] = !options.createGraph && earlyFrees();
   }
 }
 
@@ -234,29 +288,24 @@ function runTensorHooks(task: Task): void {
     if (grad === null) continue;
     // The hook may keep the gradient.
     task.owned[output] = false;
-    const replaced = hook(grad);
-    if (replaced === null || replaced === undefined) continue;
-    if (!sameShape(replaced.sizes, grad.sizes)) {
-      throw new RuntimeError(
-        `hook '${hook.name}' has changed the size of value: expected ${shapeText(grad.sizes)}, got ${shapeText(replaced.sizes)}`,
-      );
-    }
-    task.grads[output] = replaced;
+    task.grads[output] = checkedReplacement(hook(grad), grad, hook.name) ?? grad;
   }
 }
 
-function capture(task: Task, options: BackwardOptions, captured: (Tensor | null)[]): void {
+function retain(task: Task): void {
+  for (const { output, tensor } of task.node.retained ?? []) {
+    const grad = task.grads[output];
+    if (grad !== null) tensor.gradient = tensor.gradient === null ? grad.clone() : tensor.gradient.add(grad);
+  }
+}
+
+function capture(task: Task, captured: (Tensor | null)[]): void {
   for (const { output, position } of task.captures ?? []) {
     const grad = task.grads[output];
     if (grad === null) continue;
     task.owned[output] = false;
     captured[position] = grad;
-    if (options.accumulate && options.inputs !== undefined) accumulateInto(options.inputs[position], grad);
   }
-}
-
-function accumulateInto(tensor: Tensor, grad: Tensor): void {
-  new AccumulateGrad(tensor).accumulate(grad, false);
 }
 
 /** A binary heap; AccumulateGrad first, then the greatest sequence number. */

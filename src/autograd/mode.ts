@@ -30,8 +30,11 @@ function within<R>(mode: boolean, body: (() => R) | undefined, setInference?: bo
   if (setInference !== undefined) inference = setInference;
   if (body === undefined) return guard;
   try {
+    if (typeof body !== "function") throw new TypeError("A gradient mode takes a function, or nothing with `using`");
     const result = body();
     if (result instanceof Promise) {
+      // The error below is the one to see, not the rejection that may follow from it.
+      result.catch(() => {});
       throw new TypeError(
         "A gradient mode holds only until its callback returns, so the callback must not be async: await outside of it",
       );
@@ -60,6 +63,7 @@ export function enable_grad<R>(body?: () => R): R | ModeGuard {
 export function set_grad_enabled(mode: boolean): ModeGuard;
 export function set_grad_enabled<R>(mode: boolean, body: () => R): R;
 export function set_grad_enabled<R>(mode: boolean, body?: () => R): R | ModeGuard {
+  if (typeof mode !== "boolean") throw new TypeError("set_grad_enabled(): argument 'mode' must be bool");
   return within(mode, body);
 }
 
@@ -68,6 +72,24 @@ export function inference_mode(): ModeGuard;
 export function inference_mode<R>(body: () => R): R;
 export function inference_mode<R>(body?: () => R): R | ModeGuard {
   return within(false, body, true);
+}
+
+let freesEarly = true;
+
+/** Whether the engine gives memory back as soon as it is sure that nobody else refers to it. */
+export function earlyFrees(): boolean {
+  return freesEarly;
+}
+
+/** For tests: runs `body` with all memory left to the garbage collector. */
+export function withoutEarlyFrees<R>(body: () => R): R {
+  const before = freesEarly;
+  freesEarly = false;
+  try {
+    return body();
+  } finally {
+    freesEarly = before;
+  }
 }
 
 /** For the engine: runs `body` with recording on or off. */

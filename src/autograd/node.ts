@@ -19,6 +19,8 @@ export abstract class Node {
   readonly sequenceNumber: number = sequence++;
   /** Hooks on outputs of the operation, run on the gradient before `apply`. */
   tensorHooks: { output: number; hook: (grad: Tensor) => Tensor | null | undefined }[] | null = null;
+  /** Tensors that keep their gradient (`retain_grad`), and which output each is. */
+  retained: { output: number; tensor: Tensor }[] | null = null;
   preHooks: NodePreHook[] | null = null;
   postHooks: NodeHook[] | null = null;
   /** Anything a user wants to keep with the node. */
@@ -59,11 +61,11 @@ export abstract class Node {
   }
 
   toString(): string {
-    return `<${this.name()}>`;
+    return `<${this.name().replace("torch::autograd::", "")}>`;
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return `<${this.name()}>`;
+    return this.toString();
   }
 }
 
@@ -77,31 +79,40 @@ function pushRemovable<T>(list: T[], entry: T): { remove(): void } {
   };
 }
 
+/** `Exp` for `ExpBackward0`: what PyTorch's messages call an operation. */
+export function operationName(node: Node): string {
+  return node.name().replace(/Backward\d*$/, "");
+}
+
 /** A tensor kept for backward, with the version it had. */
 export class SavedTensor {
-  private tensor: Tensor | null;
+  private readonly tensor: Tensor;
   private readonly version: number;
-  /** For an output of the node itself: its grad_fn is not kept, so that no reference cycle keeps the graph alive. */
-  constructor(tensor: Tensor) {
+  /** Which output of the node that saves it the tensor is; -1 for an input. */
+  private readonly output: number;
+  constructor(tensor: Tensor, output = -1) {
     this.tensor = tensor;
     this.version = tensor.version.value;
+    this.output = output;
   }
 
   unpack(node: Node): Tensor {
-    const tensor = this.tensor;
-    if (tensor === null) throw releasedError();
+    const { tensor, output } = this;
     if (tensor.version.value !== this.version) {
-      const kind = `torch.${legacyTypeName(tensor)}`;
-      const maker = tensor.gradFn ? `, which is output ${tensor.outputNumber} of ${tensor.gradFn.name()},` : "";
+      const maker = output >= 0 ? node : tensor.gradFn;
+      const which = maker
+        ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
+        : "";
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [${kind} [${tensor.sizes.join(", ")}]]${maker} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${legacyTypeName(tensor)} [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
       );
     }
-    return tensor;
-  }
-
-  release(): void {
-    this.tensor = null;
+    if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
+    // The user detached the output in place; its history is still this node.
+    const same = tensor.detach();
+    same.gradFn = node;
+    same.outputNumber = output;
+    return same;
   }
 }
 

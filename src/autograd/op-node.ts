@@ -3,7 +3,7 @@ import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import { type Storage, trackStorages } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
-import { is_grad_enabled } from "./mode.ts";
+import { earlyFrees, is_grad_enabled } from "./mode.ts";
 import { type Gradients, Node, releasedError, SavedTensor } from "./node.ts";
 
 /** What a gradient formula sees of the recorded call. */
@@ -67,7 +67,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     this.outputDTypes = outputs.map((t) => t.dtype);
     this.savedInputs = savedInputs;
     this.savedOutputs =
-      outputMask === 0 ? [] : outputs.map((t, j) => (outputMask & (1 << (OUTPUT_BIT + j)) ? new SavedTensor(t) : null));
+      outputMask === 0
+        ? []
+        : outputs.map((t, j) => (outputMask & (1 << (OUTPUT_BIT + j)) ? new SavedTensor(t, j) : null));
   }
 
   override name(): string {
@@ -105,8 +107,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override apply(grads: Gradients): Gradients {
-    if (this.savedInputs === null) throw releasedError();
-    if (is_grad_enabled()) return this.conform(this.op.gradient(grads, this));
+    if (is_grad_enabled() || !earlyFrees()) return this.conform(this.op.gradient(grads, this));
     // Without create_graph nobody but the results can refer to what the formula allocates: its temporaries go back now.
     let results: Gradients = [];
     trackStorages(
@@ -120,8 +121,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
 
   /** Gradients get the shape and the dtype of the inputs they belong to: sums over what was broadcast. */
   private conform(results: Gradients): Gradients {
-    const out = new Array<Tensor | null>(results.length);
-    for (let i = 0; i < results.length; i++) {
+    const count = this.nextNodes.length;
+    const out = new Array<Tensor | null>(count);
+    for (let i = 0; i < count; i++) {
       let g = results[i];
       if (g !== null && g !== undefined && this.nextNodes[i] !== null) {
         const shape = this.inputShapes[i];
@@ -134,8 +136,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override release(): void {
-    this.savedInputs = null;
-    this.savedOutputs = null;
+    // What saved nothing can run again, as in PyTorch.
+    if (this.savedInputs?.some((saved) => saved !== null)) this.savedInputs = null;
+    if (this.savedOutputs?.some((saved) => saved !== null)) this.savedOutputs = null;
   }
 }
 

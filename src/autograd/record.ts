@@ -1,16 +1,22 @@
 /** Recording: how tensors get their history, also when they are changed in place or are views. */
-import { RuntimeError } from "../errors.ts";
+import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { isContiguous } from "../shape.ts";
 import { Tensor, type ViewInfo } from "../tensor.ts";
 import { gradientAccumulator } from "./accumulate.ts";
 import { is_grad_enabled } from "./mode.ts";
-import { type Gradients, Node, SavedTensor } from "./node.ts";
+import { type Gradients, Node, operationName, releasedError, SavedTensor } from "./node.ts";
 import { type DifferentiableOp, OpNode, OUTPUT_BIT } from "./op-node.ts";
 
 /** Where the gradient of a tensor goes; null if it needs none. */
-export function gradientEdge(tensor: Tensor): { node: Node; output: number } | null {
+export function gradientEdge(tensor: Tensor): Edge | null {
   const node = currentGradFn(tensor);
   if (node !== null) return { node, output: tensor.outputNumber };
-  return tensor.leafRequiresGrad ? { node: gradientAccumulator(tensor), output: 0 } : null;
+  return tensor.requires_grad ? { node: gradientAccumulator(tensor), output: 0 } : null;
+}
+
+export interface Edge {
+  readonly node: Node;
+  readonly output: number;
 }
 
 /** Whether recording `inputs` is asked for. */
@@ -29,9 +35,9 @@ export function anyRequiresGrad(inputs: readonly Tensor[]): boolean {
 function currentGradFn(tensor: Tensor): Node | null {
   const view = tensor.viewInfo;
   if (view === null || tensor.gradFnVersion === tensor.version.value) return tensor.gradFn;
-  const base = view.base;
-  if (tensor.gradFn === null && !base.leafRequiresGrad && base.gradFn === null) return null;
-  tensor.gradFn = new ViewOfBase(base, tensor);
+  if (tensor.gradFn === null && !view.base.requires_grad) return null;
+  if (view.creation !== "ordinary") throw viewChangedError(tensor, view.creation, true);
+  tensor.gradFn = new ViewOfBase(view.base, tensor);
   tensor.outputNumber = 0;
   tensor.gradFnVersion = tensor.version.value;
   return tensor.gradFn;
@@ -45,6 +51,35 @@ interface Geometry {
 
 function geometryOf(tensor: Tensor): Geometry {
   return { sizes: tensor.sizes, strides: tensor.strides, offset: tensor.offset };
+}
+
+/** The number of elements from a base's first to its last one in memory. */
+function spanOf({ sizes, strides }: Geometry): number {
+  let last = 0;
+  for (let i = 0; i < sizes.length; i++) {
+    if (sizes[i] === 0) return 0;
+    last += (sizes[i] - 1) * strides[i];
+  }
+  return last + 1;
+}
+
+/** A gradient of the base, laid out in memory as the base is, so that views of it have the strides of the base's views. */
+function layOut(grad: Tensor, base: Geometry): Tensor {
+  if (isContiguous(base.sizes, base.strides)) return grad.contiguous();
+  for (let i = 0; i < base.sizes.length; i++) {
+    if (base.sizes[i] > 1 && base.strides[i] === 0) {
+      throw new NotImplementedError(
+        "a part of an expanded tensor was changed in place: clone() the expanded tensor before, so that its gradient is defined",
+      );
+    }
+  }
+  return grad.new_zeros([spanOf(base)])._as_strided_add(grad, base.sizes, base.strides, 0);
+}
+
+/** The inverse of `layOut`. */
+function readBack(memory: Tensor, base: Geometry): Tensor {
+  if (isContiguous(base.sizes, base.strides)) return memory;
+  return memory.as_strided(base.sizes, base.strides, memory.offset);
 }
 
 /** Gradient of a view with respect to its base, by geometry. */
@@ -64,36 +99,13 @@ class ViewOfBase extends Node {
   override apply(grads: Gradients): Gradients {
     const g = grads[0];
     if (g === null) return [null];
-    return [
-      g
-        .new_zeros(this.base.sizes)
-        ._as_strided_add(
-          g,
-          this.view.sizes,
-          relativeStrides(this.base, this.view),
-          this.view.offset - this.base.offset,
-        ),
-    ];
+    const { base, view } = this;
+    const contiguous = isContiguous(base.sizes, base.strides);
+    const memory = g
+      .new_zeros(contiguous ? base.sizes : [spanOf(base)])
+      ._as_strided_add(g, view.sizes, view.strides, view.offset - base.offset);
+    return [readBack(memory, base)];
   }
-}
-
-/**
- * The view's strides in a contiguous tensor of the base's shape. A base is made by an op, so its elements fill its
- * storage; where it is not contiguous, its gradient is laid out as it is.
- */
-function relativeStrides(base: Geometry, view: Geometry): readonly number[] {
-  let step = 1;
-  let contiguous = true;
-  for (let i = base.sizes.length - 1; i >= 0; i--) {
-    if (base.sizes[i] !== 1 && base.strides[i] !== step) contiguous = false;
-    step *= base.sizes[i];
-  }
-  if (!contiguous && base.sizes.every((s) => s > 0)) {
-    throw new RuntimeError(
-      "Kindling: the history of a view after an in-place change needs a base with contiguous memory; call .contiguous() on the base first",
-    );
-  }
-  return view.strides;
 }
 
 /** The history of a base whose part `view` was overwritten by an op with node `inner`. */
@@ -101,32 +113,41 @@ class CopySlices extends Node {
   readonly outputCount = 1;
   private readonly base: Geometry;
   private readonly view: Geometry;
-  private readonly inner: Node;
-  constructor(base: Tensor, view: Tensor, inner: Node) {
+  private inner: Node | null;
+  private readonly position: number;
+  /** The view is input `position` of `inner`: in its place this node has the base. */
+  constructor(base: Tensor, view: Tensor, inner: Node, position: number) {
     const edge = gradientEdge(base);
-    // Input 0 is the base; the others are those of the op, whose own input 0 was the view.
-    super([edge?.node ?? null, ...inner.nextNodes.slice(1)], [edge?.output ?? 0, ...inner.nextOutputs.slice(1)]);
+    super([...inner.nextNodes], [...inner.nextOutputs]);
+    this.nextNodes[position] = edge?.node ?? null;
+    this.nextOutputs[position] = edge?.output ?? 0;
     this.base = geometryOf(base);
     this.view = geometryOf(view);
     this.inner = inner;
+    this.position = position;
   }
   override name(): string {
-    return "CopySlices";
+    return "torch::autograd::CopySlices";
   }
   override apply(grads: Gradients): Gradients {
+    if (this.inner === null) throw releasedError();
     const g = grads[0];
     if (g === null) return this.nextNodes.map(() => null);
-    const { sizes, offset } = this.view;
-    const strides = relativeStrides(this.base, this.view);
-    const at = offset - this.base.offset;
-    const whole = g.contiguous();
-    const results = this.inner.apply([whole.as_strided(sizes, strides, whole.offset + at).clone()]);
-    const first = results[0] ?? whole.new_zeros(sizes);
-    const rest = whole.as_strided_scatter(first, sizes, strides, at);
-    return [this.nextNodes[0] === null ? null : rest, ...results.slice(1)];
+    const { base, view, position } = this;
+    const at = view.offset - base.offset;
+    const memory = layOut(g, base);
+    const part = memory.as_strided(view.sizes, view.strides, memory.offset + at).clone();
+    const results = [...this.inner.apply([part])];
+    if (this.nextNodes[position] === null) results[position] = null;
+    else {
+      const changed = results[position] ?? memory.new_zeros(view.sizes);
+      results[position] = readBack(memory.as_strided_scatter(changed, view.sizes, view.strides, at), base);
+    }
+    return results;
   }
   override release(): void {
-    this.inner.release();
+    this.inner?.release();
+    this.inner = null;
   }
 }
 
@@ -146,7 +167,7 @@ export function makeNode<A>(
   for (let i = 0; i < n; i++) {
     const t = inputs[i];
     let node = currentGradFn(t);
-    if (node === null && t.leafRequiresGrad) node = gradientAccumulator(t);
+    if (node === null && t.requires_grad) node = gradientAccumulator(t);
     nextNodes[i] = node;
     nextOutputs[i] = t.gradFn === null ? 0 : t.outputNumber;
     if (node !== null) mask |= masks[i < masks.length ? i : masks.length - 1];
@@ -169,54 +190,86 @@ export function setHistory(output: Tensor, node: Node, position: number): void {
 /** Makes `view` a view of `source`: they share version and base. */
 export function linkView(view: Tensor, source: Tensor, creation: ViewInfo["creation"]): void {
   view.version = source.version;
-  view.viewInfo = {
-    base: source.viewInfo === null ? source : source.viewInfo.base,
-    creation: creation === "ordinary" && !is_grad_enabled() ? "no_grad" : creation,
-  };
+  const from = source.viewInfo;
+  let kind = is_grad_enabled() || creation === "custom_function" ? creation : "no_grad";
+  // What may not be changed in place may not be changed through a view of it either.
+  if (kind === "ordinary" && from !== null) kind = from.creation;
+  view.viewInfo = { base: from === null ? source : from.base, creation: kind };
   view.gradFnVersion = view.version.value;
 }
 
-/** Refuses in-place changes that would break histories. Call before the change. */
+/**
+ * Refuses in-place changes that would break histories. Call before the change; `recorded` says whether any tensor that
+ * takes part requires a gradient.
+ */
 export function checkInplace(self: Tensor, recorded: boolean): void {
-  if (!is_grad_enabled()) return;
+  if (!recorded || !is_grad_enabled()) return;
   const view = self.viewInfo;
-  if (view === null) {
-    if (self.leafRequiresGrad && self.gradFn === null) {
-      throw new RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.");
+  if (view !== null) {
+    if (view.creation !== "ordinary") throw viewChangedError(self, view.creation, false);
+    if (self.requires_grad && view.base.is_leaf) {
+      throw new RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.");
     }
-    return;
   }
-  const base = view.base;
-  if (base.leafRequiresGrad && base.gradFn === null) {
-    throw new RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.");
+  if (self.requires_grad && self.is_leaf) {
+    throw new RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.");
   }
-  if (view.creation === "ordinary" || (!recorded && !self.requires_grad)) return;
-  const maker = self.gradFn === null ? "a function" : self.gradFn.name();
-  if (view.creation === "no_grad") {
-    throw new RuntimeError(
-      `Output ${self.outputNumber} of ${maker} is a view and is being modified inplace. This view was created in no_grad mode, so its history would be lost: create it outside of no_grad, or modify it inside.`,
-    );
-  }
-  throw new RuntimeError(
-    `Output ${self.outputNumber} of ${maker} is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one.`,
-  );
 }
 
-/** Gives `self`, which an op with node `node` has just overwritten, its new history. The version is already raised. */
-export function rebaseHistory(self: Tensor, node: Node): void {
+/** PyTorch's words for a changed view whose history cannot follow; `indirect`: its base or another view was changed. */
+function viewChangedError(view: Tensor, creation: ViewInfo["creation"], indirect: boolean): RuntimeError {
+  const what = indirect ? "its base or another view of its base has been" : "is being";
+  const node = view.gradFn;
+  const subject =
+    node !== null && creation !== "no_grad"
+      ? `Output ${view.outputNumber} of ${operationName(node)} is a view and ${what} modified inplace.`
+      : `A view was created in no_grad mode and ${what} modified inplace with grad mode enabled.`;
+  switch (creation) {
+    case "multi_output":
+      return new RuntimeError(
+        `${subject} This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one.`,
+      );
+    case "custom_function":
+      return new RuntimeError(
+        `${subject} This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.`,
+      );
+    default:
+      return new RuntimeError(
+        `${subject} Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`,
+      );
+  }
+}
+
+/**
+ * Gives `self`, which an op with node `node` has just overwritten, its new history. The version is already raised.
+ * `output` is the number of `self` among the op's outputs, `input` among its inputs.
+ */
+export function rebaseHistory(self: Tensor, node: Node, output = 0, input = 0): void {
   const view = self.viewInfo;
   if (view === null) {
-    setHistory(self, node, 0);
+    const before = self.gradFn;
+    setHistory(self, node, output);
+    moveRetained(self, before, node, output);
     return;
   }
   const base = view.base;
-  const slices = new CopySlices(base, self, node);
-  base.gradFn = slices;
+  base.gradFn = new CopySlices(base, self, node, input);
   base.outputNumber = 0;
   // Any view of the base, this one too, finds its version changed and derives its history from the base's.
   self.gradFn = new ViewOfBase(base, self);
   self.outputNumber = 0;
   self.gradFnVersion = self.version.value;
+}
+
+/** `retain_grad` keeps the gradient of the tensor as it now is; other hooks stay with the value that they were put on. */
+function moveRetained(self: Tensor, before: Node | null, after: Node, output: number): void {
+  const list = before?.retained;
+  if (!list) return;
+  const at = list.findIndex((entry) => entry.tensor === self);
+  if (at < 0) return;
+  list.splice(at, 1);
+  after.retained ??= [];
+  after.retained.push({ output, tensor: self });
 }
 
 Object.defineProperty(Tensor.prototype, "grad_fn", {

@@ -121,7 +121,7 @@ export function typed_array(self: Tensor): TypedArray {
 }
 
 /** PyTorch's text of this tensor. */
-export function toString(self: Tensor): string {
+function text(self: Tensor): string {
   const read = reader(self);
   const { sizes, strides, offset } = self;
   const valueAt = (position: number): Value => {
@@ -138,14 +138,16 @@ export function toString(self: Tensor): string {
     dtype: self.dtype,
     valueAt,
     requires_grad: self.requires_grad,
-    grad_fn_name: self.grad_fn?.name() ?? null,
+    grad_fn_name: gradFnName(self),
     is_parameter: (self as { isParameter?: boolean }).isParameter === true,
   });
 }
 
+export { text as toString };
+
 Object.defineProperty(Tensor.prototype, Symbol.for("nodejs.util.inspect.custom"), {
   value(this: Tensor): string {
-    return toString(this);
+    return text(this);
   },
 });
 
@@ -158,9 +160,18 @@ Object.defineProperty(Tensor.prototype, Symbol.iterator, {
 
 Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
   value(this: Tensor, hint: string): number | bigint | boolean | string {
-    if (hint === "string") return toString(this);
+    if (hint === "string") return text(this);
     throw new TypeError(
       "JavaScript operators do not work on tensors: write a.add(b) for a + b, a.lt(b) for a < b, and x.item() for the number",
     );
   },
 });
+
+/** The node's name; a view whose history was invalidated by an in-place change has none, and is printed all the same. */
+function gradFnName(self: Tensor): string | null {
+  try {
+    return self.grad_fn?.name().replace("torch::autograd::", "") ?? null;
+  } catch {
+    return "Invalid";
+  }
+}

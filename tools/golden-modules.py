@@ -3,10 +3,12 @@
     python3 tools/golden-modules.py        writes test/nn/golden-repr.json
 
 {"layers": [{"name", "parameters": [names in order], "positional": how many of them may go by position,
-             "cases": [{"args", "kwargs", "repr", "state": {name: [dtype, shape, start of the SHA-256 of the bytes]}}]}],
+             "cases": [{"args", "kwargs", "repr", "state": {name: [dtype, shape, start of the SHA-256 of the bytes]},
+                        "inputs": [[kind, shape]], "outputs": {"train" and "eval": [for each result: [shape, sum, weighted sum]]}}]}],
  "errors": [{"name", "args", "kwargs", "error", "message"}],
  "nested": {name: text}}
 
+Inputs are made by `value`, the weights of the sums by `weigh`; the generator is seeded again before each call.
 Initial values are those after torch.manual_seed(7). Messages end before the first set, whose order changes from run to run.
 """
 import hashlib
@@ -47,7 +49,7 @@ LAYERS = {
     "ConvTranspose1d": TRANSPOSE, "ConvTranspose2d": TRANSPOSE + [case(2, 3, (2, 3), (1, 2), output_padding=(0, 1))], "ConvTranspose3d": TRANSPOSE,
     "MaxPool1d": MAXPOOL, "MaxPool2d": MAXPOOL + [case((2, 3), (1, 2), (0, 1))], "MaxPool3d": MAXPOOL,
     "AvgPool1d": AVGPOOL, "AvgPool2d": AVGPOOL + [case((2, 3), divisor_override=5)], "AvgPool3d": AVGPOOL,
-    "AdaptiveAvgPool1d": [case(3)], "AdaptiveAvgPool2d": [case(3), case((2, None)), case(None)], "AdaptiveAvgPool3d": [case((1, 2, 3))],
+    "AdaptiveAvgPool1d": [case(3)], "AdaptiveAvgPool2d": [case(3), case((2, None))], "AdaptiveAvgPool3d": [case((1, 2, 3))],
     "AdaptiveMaxPool1d": [case(3), case(3, True)], "AdaptiveMaxPool2d": [case((3, None), return_indices=True)], "AdaptiveMaxPool3d": [case(2)],
     "BatchNorm1d": NORM, "BatchNorm2d": NORM, "BatchNorm3d": NORM, "InstanceNorm1d": NORM, "InstanceNorm2d": NORM, "InstanceNorm3d": NORM,
     "LayerNorm": [case(4), case((3, 4), 0.01, False), case([2, 3], elementwise_affine=True, bias=False)],
@@ -119,6 +121,81 @@ def digest(tensor):
     return hashlib.sha256(tensor.detach().contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
+SPACE = {"1": [9], "2": [9, 8], "3": [7, 8, 9]}
+
+
+def inputs_of(name, args, kwargs):
+    """Kinds and shapes of inputs that suit a layer: f numbers, p in (0, 1), c classes below 4, s plus or minus 1."""
+    first = args[0] if args else kwargs.get("in_features", 4)
+    dims = SPACE.get(name[-2]) if name.endswith("d") else None
+    if name.endswith("Loss"):
+        if name in ("NLLLoss", "CrossEntropyLoss", "MultiMarginLoss"):
+            return [["f", [3, 4]], ["c", [3]]]
+        if name == "MultiLabelMarginLoss":
+            return [["f", [3, 4]], ["c", [3, 4]]]
+        if name == "CosineEmbeddingLoss":
+            return [["f", [3, 4]], ["f", [3, 4]], ["s", [3]]]
+        if name.startswith("TripletMargin"):
+            return [["f", [3, 4]]] * 3
+        third = {"MarginRankingLoss": "s", "GaussianNLLLoss": "p"}.get(name)
+        second = "s" if name in ("HingeEmbeddingLoss", "SoftMarginLoss") else "f" if third == "s" else "p"
+        return [["p" if name in ("BCELoss", "PoissonNLLLoss") else "f", [3, 4]], [second, [3, 4]]] + ([[third, [3, 4]]] if third else [])
+    if name == "Bilinear":
+        return [["f", [3, args[0]]], ["f", [3, args[1]]]]
+    if name in ("CosineSimilarity", "PairwiseDistance"):
+        return [["f", [3, 4]]] * 2
+    if name == "Embedding":
+        return None
+    if name in ("Linear", "Unflatten"):
+        return [["f", [2, 6 if name == "Unflatten" else first]]]
+    if name in ("LayerNorm", "RMSNorm"):
+        return [["f", [3, *(first if isinstance(first, (list, tuple)) else [first])]]]
+    if name == "GroupNorm":
+        return [["f", [2, args[1], 5]]]
+    if "Conv" in name or "BatchNorm" in name or "InstanceNorm" in name:
+        return [["f", [2, first, *dims]]]
+    if name in ("LocalResponseNorm", "Softmax2d", "Flatten"):
+        return [["f", [2, 4, 3, 3]]]
+    if name == "PReLU":
+        return [["f", [2, args[0] if args else 4, 3]]]
+    return [["f", [2, 4, *(dims or [])]]]
+
+
+def value(kind, index, i):
+    """Element i of input number `index`."""
+    if kind == "c":
+        return (7 * i + index) % 4
+    if kind == "s":
+        return 1 if (5 * i + index) % 3 else -1
+    step = (37 * i + 11 * index + i // 23 + 5) % 29
+    return (step + 1) / 32 if kind == "p" else (step - 14) / 8
+
+
+def weigh(tensor):
+    flat = tensor.detach().double().flatten()
+    weights = (torch.arange(flat.numel()) * 5 % 17 - 8).double() / 8
+    return [list(tensor.shape), flat.sum().item(), (flat * weights).sum().item()]
+
+
+def make(kind, shape, index):
+    count = 1
+    for s in shape:
+        count *= s
+    dtype = torch.int64 if kind == "c" else torch.float32
+    return torch.tensor([value(kind, index, i) for i in range(count)], dtype=dtype).reshape(shape)
+
+
+def outputs_of(module, inputs):
+    found = {}
+    for mode in ("train", "eval"):
+        torch.manual_seed(7)
+        out = module.train(mode == "train")(*[make(kind, shape, n) for n, (kind, shape) in enumerate(inputs)])
+        found[mode] = [weigh(o) for o in (out if isinstance(out, tuple) else (out,))]
+    if found["eval"] == found["train"]:
+        del found["eval"]
+    return found
+
+
 def layer(name, cases):
     cls = getattr(nn, name)
     parameters = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name not in ("self", "args", "kwargs", "device", "dtype")
@@ -132,7 +209,9 @@ def layer(name, cases):
         torch.manual_seed(7)
         module = cls(*args, **kwargs)
         state = {n: [str(t.dtype)[6:], list(t.shape), digest(t)] for n, t in module.state_dict().items()}
-        done.append({"args": args, "kwargs": kwargs, "repr": repr(module), **({"state": state} if state else {})})
+        text, inputs = repr(module), inputs_of(name, args, kwargs)
+        done.append({"args": args, "kwargs": kwargs, "repr": text, **({"state": state} if state else {}),
+                     **({"inputs": inputs, "outputs": outputs_of(module, inputs)} if inputs else {})})
     return {"name": name, "parameters": [n for n in names if n not in ("size_average", "reduce", "min_value", "max_value")],
             "positional": positional, "cases": done}
 
@@ -150,7 +229,7 @@ if __name__ == "__main__":
         "layers": [layer(name, cases) for name, cases in LAYERS.items()],
         "errors": [error(name, *c) for name, c in ERRORS],
     }
-    text = ",\n".join(f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]" for key, entries in lines.items())
+    text = ",\n".join(f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in entries) + "\n]" for key, entries in lines.items())
     os.makedirs(os.path.dirname(TARGET), exist_ok=True)
     with open(TARGET, "w", encoding="utf-8") as file:
         file.write("{\n" + text + ',\n"nested": ' + json.dumps(nested(), ensure_ascii=False) + "\n}\n")

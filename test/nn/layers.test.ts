@@ -10,6 +10,8 @@ interface Case {
   kwargs: Record<string, unknown>;
   repr: string;
   state?: Record<string, [dtype: string, shape: number[], digest: string]>;
+  inputs?: [kind: string, shape: number[]][];
+  outputs?: Record<string, [shape: number[], sum: number, weighted: number][]>;
 }
 
 interface Golden {
@@ -31,6 +33,52 @@ function digest(tensor: torch.Tensor): string {
   const values = tensor.detach().contiguous().typed_array();
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+}
+
+/** The numbers that tools/golden-modules.py makes. */
+function value(kind: string, index: number, i: number): number {
+  if (kind === "c") return (7 * i + index) % 4;
+  if (kind === "s") return (5 * i + index) % 3 === 0 ? -1 : 1;
+  const step = (37 * i + 11 * index + Math.floor(i / 23) + 5) % 29;
+  return kind === "p" ? (step + 1) / 32 : (step - 14) / 8;
+}
+
+function make(kind: string, shape: number[], index: number): torch.Tensor {
+  const count = shape.reduce((a, b) => a * b, 1);
+  const values = Array.from({ length: count }, (_, i) => value(kind, index, i));
+  return torch.tensor(values, { dtype: kind === "c" ? torch.int64 : torch.float32 }).view(shape);
+}
+
+function assertOutput(out: torch.Tensor, [shape, sum, weighted]: [number[], number, number], where: string): void {
+  assert.deepEqual(out.shape, shape, where);
+  const flat = out.detach().double().flatten().tolist() as number[];
+  const size = flat.reduce((a, x) => a + Math.abs(x), 1e-6);
+  const near = (got: number, expected: number): boolean => Math.abs(got - expected) <= 2e-6 * size;
+  const got = flat.reduce((a, x) => a + x, 0);
+  const gotWeighted = flat.reduce((a, x, i) => a + (x * (((i * 5) % 17) - 8)) / 8, 0);
+  assert.ok(near(got, sum) && near(gotWeighted, weighted), `${where}: ${[got, gotWeighted]} not ${[sum, weighted]}`);
+}
+
+for (const { name, cases } of golden.layers) {
+  if (cases.every((c) => c.inputs === undefined)) continue;
+  test(`output of nn.${name}`, () => {
+    const Layer = layer(name) as new (...args: unknown[]) => torch.nn.Module & ((...x: unknown[]) => unknown);
+    for (const { args, kwargs, inputs, outputs, repr } of cases) {
+      if (inputs === undefined || outputs === undefined) continue;
+      torch.manual_seed(7);
+      const module = new Layer(...args, ...(Object.keys(kwargs).length > 0 ? [kwargs] : []));
+      for (const mode of ["train", "eval"]) {
+        const expected = outputs[mode] ?? outputs.train;
+        torch.manual_seed(7);
+        module.train(mode === "train");
+        const out = module(...inputs.map(([kind, shape], i) => make(kind, shape, i)));
+        const results = torch.is_tensor(out) ? [out] : (out as torch.Tensor[]);
+        expected.forEach((e, i) => {
+          assertOutput(results[i], e, `${repr} in ${mode}`);
+        });
+      }
+    }
+  });
 }
 
 for (const { name, parameters, positional, cases } of golden.layers) {

@@ -91,7 +91,9 @@ export function normalizeDim(dim: number, rank: number): number {
 /** Normalized dimensions, in the given order; a repeated one is an error. `null` or an empty list means all. */
 export function normalizeDims(dims: number | readonly number[] | null | undefined, rank: number): number[] {
   if (dims === null || dims === undefined || (typeof dims !== "number" && dims.length === 0)) {
-    return Array.from({ length: rank }, (_, i) => i);
+    const all: number[] = [];
+    for (let d = 0; d < rank; d++) all.push(d);
+    return all;
   }
   if (typeof dims === "number") {
     const d = normalizeDim(dims, rank);

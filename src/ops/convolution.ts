@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import { convolve, convolveTransposed, convolveWeight, type Geometry } from "./convolution-kernels.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
-import { bind } from "./define/schema.ts";
+import { bindAs } from "./define/schema.ts";
 import { wholeNumbersHint } from "./matmul-rules.ts";
 import { constant_pad_nd } from "./padding.ts";
 
@@ -192,8 +192,9 @@ function run(name: string, x: Tensor, w: Tensor, bias: Tensor | null, attrs: Con
 
 function convolution(dims: number, args: readonly unknown[]): Tensor {
   const name = `conv${dims}d`;
-  const [x, w, bias, strides, padding, dilations, groups] = bind(
-    `${name}(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, any padding=0, int[] dilation=1, int groups=1)`,
+  const [x, w, bias, strides, padding, dilations, groups] = bindAs(
+    name,
+    "(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, any padding=0, int[] dilation=1, int groups=1)",
     args,
   ) as [Tensor, Tensor, Tensor | null, number[] | number, unknown, number[] | number, number];
   const list = (v: number[] | number): number[] => (typeof v === "number" ? [v] : v);
@@ -213,7 +214,7 @@ function convolution(dims: number, args: readonly unknown[]): Tensor {
     for (let i = 0; i < sides.length; i += 2) [sides[i], sides[i + 1]] = [sides[i + 1], sides[i]];
     return run(name, odd ? constant_pad_nd(x, sides) : x, w, bias, { ...attrs, padding: half });
   }
-  const [given] = bind(`${name}(int[] padding)`, [padding]) as [number[]];
+  const [given] = bindAs(name, "(int[] padding)", [padding]) as [number[]];
   return run(name, x, w, bias, { ...attrs, padding: perDimension("padding", given, dims) });
 }
 
@@ -256,8 +257,9 @@ export type ConvTransposeArguments = [
 
 function transposedConvolution(dims: number, args: readonly unknown[]): Tensor {
   const name = `conv_transpose${dims}d`;
-  const [x, w, bias, ...rest] = bind(
-    `${name}(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[] padding=0, int[] output_padding=0, int groups=1, int[] dilation=1)`,
+  const [x, w, bias, ...rest] = bindAs(
+    name,
+    "(Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1, int[] padding=0, int[] output_padding=0, int groups=1, int[] dilation=1)",
     args,
   ) as [Tensor, Tensor, Tensor | null, number[], number[], number[], number, number[]];
   const [strides, paddings, outputPaddings, groups, dilations] = rest;

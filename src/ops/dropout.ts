@@ -9,7 +9,7 @@ import { RuntimeError } from "../errors.ts";
 import { formatDouble } from "../random/arrays.ts";
 import type { Tensor } from "../tensor.ts";
 import { empty, empty_like, ones_like, zeros } from "./creation.ts";
-import { bind, isOptions } from "./define/schema.ts";
+import { bindAs, isOptions } from "./define/schema.ts";
 import { bernoulli_ } from "./random-methods.ts";
 
 /** The limit of SELU for negative inputs, with its sign changed: scale · alpha. */
@@ -35,7 +35,7 @@ function mask(x: Tensor, p: number, feature: boolean): Tensor {
 }
 
 function dropped(name: string, args: readonly unknown[], { feature, alpha, inplace }: Variant): Tensor {
-  const [x, p, train] = bind(`${name}(Tensor input, float p, bool train)`, args) as [Tensor, number, boolean];
+  const [x, p, train] = bindAs(name, "(Tensor input, float p, bool train)", args) as [Tensor, number, boolean];
   if (!(p >= 0 && p <= 1)) {
     throw new RuntimeError(`dropout probability has to be between 0 and 1, but got ${formatDouble(p)}`);
   }

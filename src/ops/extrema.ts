@@ -8,7 +8,7 @@ import { requireNonEmpty, selectedGradient } from "./define/axis.ts";
 import { intoAll, type NamedTensors, namedTensors, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { orderedCompute, type ReducedDims, reduce, reduceMany, restoreDims } from "./define/reduction.ts";
-import { bind, isOptions } from "./define/schema.ts";
+import { bind, bindAs, isOptions } from "./define/schema.ts";
 import type { Dims, DimsOptions } from "./reductions.ts";
 
 /** Keyword arguments of reductions over one dimension that also give indices. */
@@ -81,7 +81,7 @@ function extremeFunction(which: Which) {
   const named = valuesAndIndices(which);
   const call = (self: Tensor, dim?: unknown, keepdim?: unknown, options?: unknown): Tensor | ValuesIndices => {
     if (dim instanceof Tensor || (isOptions(dim) && dim.other instanceof Tensor)) {
-      const [x, y, out] = bind(`${which}(Tensor self, Tensor other, *, Tensor? out=None)`, [
+      const [x, y, out] = bindAs(which, "(Tensor self, Tensor other, *, Tensor? out=None)", [
         self,
         dim,
         keepdim,
@@ -91,12 +91,12 @@ function extremeFunction(which: Which) {
       return out === null ? result : out.copyResult_(result);
     }
     if (dim === undefined || (isOptions(dim) && dim.dim === undefined)) {
-      const [x, out] = bind(`${which}(Tensor self, *, Tensor? out=None)`, [self, dim]) as [Tensor, Tensor | null];
+      const [x, out] = bindAs(which, "(Tensor self, *, Tensor? out=None)", [self, dim]) as [Tensor, Tensor | null];
       requireElements(which, x);
       const result = allOp([x], { dims: normalizeDims(null, x.sizes.length), keepdim: false });
       return out === null ? result : out.copyResult_(result);
     }
-    const [x, d, keep, out] = bind(`${which}(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None)`, [
+    const [x, d, keep, out] = bindAs(which, "(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None)", [
       self,
       dim,
       keepdim,
@@ -156,7 +156,7 @@ function extremeOverDims(name: "amax" | "amin", which: Which) {
     keepdim?: boolean | DimsOptions,
     options?: { readonly out?: Tensor },
   ): Tensor => {
-    const [x, d, keep, out] = bind(`${name}(Tensor self, int[] dim=[], bool keepdim=False, *, Tensor? out=None)`, [
+    const [x, d, keep, out] = bindAs(name, "(Tensor self, int[] dim=[], bool keepdim=False, *, Tensor? out=None)", [
       self,
       dim,
       keepdim,
@@ -236,7 +236,7 @@ function argExtreme(name: "argmax" | "argmin") {
     keepdim?: boolean | { readonly keepdim?: boolean; readonly out?: Tensor },
     options?: { readonly out?: Tensor },
   ): Tensor => {
-    const [x, d, keep, out] = bind(`${name}(Tensor self, int? dim=None, bool keepdim=False, *, Tensor? out=None)`, [
+    const [x, d, keep, out] = bindAs(name, "(Tensor self, int? dim=None, bool keepdim=False, *, Tensor? out=None)", [
       self,
       dim,
       keepdim,

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor.ts";
 import { contract } from "./define/contraction.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
-import { bind } from "./define/schema.ts";
+import { bind, bindAs } from "./define/schema.ts";
 import {
   checkMatrixVector,
   checkStacks,
@@ -253,7 +253,7 @@ export function inner(self: Tensor, other: Tensor, options?: ProductOptions): Te
 }
 
 function outerProduct(name: string, args: readonly unknown[]): Tensor {
-  const [a, b, out] = bind(`${name}(Tensor self, Tensor vec2, *, Tensor? out=None)`, args) as [
+  const [a, b, out] = bindAs(name, "(Tensor self, Tensor vec2, *, Tensor? out=None)", args) as [
     Tensor,
     Tensor,
     Tensor | null,

@@ -5,7 +5,7 @@ import { numelOf, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
-import { bind } from "./define/schema.ts";
+import { bind, bindAs } from "./define/schema.ts";
 import {
   type AverageOptions,
   adaptiveAverage,
@@ -226,8 +226,9 @@ interface BoundMaxPool {
 }
 
 function bindMaxPool(name: string, dims: number, args: readonly unknown[]): BoundMaxPool {
-  const [x, kernels, strides, paddings, dilations, ceil, indices] = bind(
-    `${name}(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], int[] dilation=[1], bool ceil_mode=False, bool return_indices=False)`,
+  const [x, kernels, strides, paddings, dilations, ceil, indices] = bindAs(
+    name,
+    "(Tensor input, int[] kernel_size, int[]? stride=None, int[] padding=[0], int[] dilation=[1], bool ceil_mode=False, bool return_indices=False)",
     args,
   ) as [Tensor, number[], number[] | null, number[], number[], boolean, boolean];
   const kernel = perDimension(name, "kernel_size", kernels, dims);
@@ -392,7 +393,7 @@ function adaptiveSizes(name: string, x: Tensor, size: unknown, dims: number): nu
   const list = Array.isArray(size) ? size : new Array<unknown>(dims).fill(size);
   const lead = x.sizes.length - dims;
   const filled = list.map((s, i) => (s === null ? x.sizes[lead + i] : s));
-  const [sizes] = bind(`${name}(int[] output_size)`, [filled]) as [number[]];
+  const [sizes] = bindAs(name, "(int[] output_size)", [filled]) as [number[]];
   if (sizes.length !== dims) throw new RuntimeError(`${name}: output_size must be ${dims}`);
   if (dims > 1 && x.sizes.length < sizes.length + 1) {
     throw new ValueError(`Input dimension should be at least ${sizes.length + 1}`);

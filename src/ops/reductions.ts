@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
 import { type ReducedDims, reduce, reducedCount, restoreDims } from "./define/reduction.ts";
-import { bind } from "./define/schema.ts";
+import { bind, bindAs } from "./define/schema.ts";
 import { cat } from "./joining.ts";
 
 /** Dimensions to reduce: a number, a list, or null for all. */
@@ -30,8 +30,9 @@ interface SumAttrs extends ReducedDims {
 
 /** A reduction whose input may be converted first: binds the arguments of sum, nansum and mean. */
 function bindSum(name: string, args: readonly unknown[]) {
-  const [x, d, keepdim, dtype, out] = bind(
-    `${name}(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None, Tensor? out=None)`,
+  const [x, d, keepdim, dtype, out] = bindAs(
+    name,
+    "(Tensor self, int[]? dim=None, bool keepdim=False, *, dtype? dtype=None, Tensor? out=None)",
     args,
   ) as [Tensor, number[] | null, boolean, DType | null, Tensor | null];
   return { x, d, keepdim, dtype, out, dims: normalizeDims(d, x.sizes.length) };
@@ -268,7 +269,7 @@ function logical(name: "all" | "any") {
     keepdim?: boolean | DimsOptions,
     options?: { readonly out?: Tensor },
   ): Tensor => {
-    const [x, d, keep, out] = bind(`${name}(Tensor self, int[]? dim=None, bool keepdim=False, *, Tensor? out=None)`, [
+    const [x, d, keep, out] = bindAs(name, "(Tensor self, int[]? dim=None, bool keepdim=False, *, Tensor? out=None)", [
       self,
       dim,
       keepdim,

@@ -248,14 +248,3 @@ export function allocate(dtype: DType, shape: Shape, strides?: readonly number[]
   if (strides === undefined) return new Tensor(storage, dtype, shape, contiguousStrides(shape), 0, true);
   return new Tensor(storage, dtype, shape, strides, 0);
 }
-
-/** Strides of `tensor` split into kept and reduced dimensions. */
-export function splitStrides(tensor: Tensor, reduced: readonly number[]): { outer: number[]; inner: number[] } {
-  const outer: number[] = [];
-  const inner: number[] = [];
-  tensor.strides.forEach((s, d) => {
-    if (reduced.includes(d)) inner.push(s);
-    else outer.push(s);
-  });
-  return { outer, inner };
-}

@@ -68,38 +68,57 @@ function planGroup(sizes: Shape, operands: readonly ContractionOperand[], name: 
   return { sizes: out, strides };
 }
 
-const cache = new KernelCache<string>();
+/** Kernels by the spec's name and key, then by layout. */
+const kernels = new Map<string, KernelCache<number | string>>();
 
 /** Computes a contraction into `out`, whose elements must not overlap those of the operands. */
 export function contract(spec: ContractionSpec): void {
-  const { sizes, a, b, out, extra = [], scalars = [] } = spec;
-  const operands = [a, b, ...extra, out];
+  const { sizes, extra, scalars } = spec;
+  const operands = extra === undefined ? [spec.a, spec.b, spec.out] : [spec.a, spec.b, ...extra, spec.out];
   const groups = GROUPS.map((name) => planGroup(sizes[name], operands, name));
-  let key = `${spec.name}${spec.key ?? ""}`;
+  const name = spec.key === undefined ? spec.name : `${spec.name}${spec.key}`;
+  let cache = kernels.get(name);
+  if (cache === undefined) kernels.set(name, (cache = new KernelCache()));
+  const key = layoutKey(operands, groups);
+  const kernel = cache.find(key) ?? cache.add(key, makeKernel(spec, operands, groups));
   const params: (number | bigint)[] = [];
   for (const group of groups) for (const s of group.sizes) params.push(s);
   for (let i = 0; i < operands.length; i++) {
-    key += `|${operands[i].tensor.dtype.id}`;
-    for (const group of groups) {
-      key += ".";
-      for (const s of group.strides[i]) {
-        if (s === 0 || s === 1) key += s;
-        else {
-          key += "s";
-          params.push(s);
-        }
-      }
-    }
-    // An absent group has no strides: the number of dimensions comes from the output or an operand.
-    if (i === 0)
-      key += `:${groups[0].sizes.length}${groups[1].sizes.length}${groups[2].sizes.length}${groups[3].sizes.length}`;
+    for (const group of groups) for (const s of group.strides[i]) if (s !== 0 && s !== 1) params.push(s);
   }
-  for (const s of scalars) params.push(s);
+  if (scalars !== undefined) for (const s of scalars) params.push(s);
   launch(
-    cache.get(key, () => makeKernel(spec, operands, groups)),
+    kernel,
     operands.map((o) => o.tensor),
     params,
   );
+}
+
+/**
+ * Dtypes, numbers of dimensions, and which strides are 0, 1 or other, as the digits of one number; as a text where the
+ * number would not be exact. An operand without a group has no strides there, which is a fourth digit.
+ */
+function layoutKey(operands: readonly ContractionOperand[], groups: readonly Group[]): number | string {
+  let key = 1;
+  let small = true;
+  for (const group of groups) {
+    key = key * 8 + group.sizes.length;
+    if (group.sizes.length > 7) small = false;
+  }
+  for (let i = 0; i < operands.length; i++) {
+    key = key * 16 + operands[i].tensor.dtype.id;
+    for (const { sizes, strides } of groups) {
+      const list = strides[i];
+      for (let d = 0; d < sizes.length; d++) key = key * 4 + (d >= list.length ? 3 : strideDigit(list[d]));
+    }
+  }
+  if (small && key <= Number.MAX_SAFE_INTEGER) return key;
+  const digits = (i: number) => groups.map((g) => `${g.sizes.length}:${g.strides[i].map(strideDigit).join("")}`);
+  return operands.map((o, i) => `${o.tensor.dtype.id}.${digits(i).join(".")}`).join("|");
+}
+
+function strideDigit(stride: number): number {
+  return stride === 0 ? 0 : stride === 1 ? 1 : 2;
 }
 
 function makeKernel(

@@ -2,9 +2,9 @@
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { type ComputeType, computeType, type Expr } from "../../ir/expr.ts";
-import type { Shape } from "../../shape.ts";
+import { contiguousStrides, type Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { allocate, type RowBuilder, runRow, splitStrides } from "../row.ts";
+import { allocate, type RowBuilder, type RowOperand, runRow } from "../row.ts";
 
 interface ReductionBase {
   readonly name: string;
@@ -71,26 +71,46 @@ export function reduce(x: Tensor, call: ReductionCall): Tensor {
 /** The same with several results, which one kernel computes together. */
 export function reduceMany(x: Tensor, call: SeveralReductionsCall): Tensor[] {
   const { dims, keepdim, results } = call;
-  const shape = reducedShape(x.sizes, dims, keepdim);
-  const outs = results.map((dtype) => allocate(dtype, shape));
-  const { outer, inner } = splitStrides(x, dims);
-  const kept = x.sizes.filter((_, d) => !dims.includes(d));
-  const outStrides = keepdim ? outs[0].strides.filter((_, d) => !dims.includes(d)) : outs[0].strides;
-  // In the order given: arg-reductions number the elements by it.
-  const reduced = x.sizes.filter((_, d) => dims.includes(d));
-  const none = reduced.length === 0;
-  const still = none ? [0] : reduced.map(() => 0);
+  const { sizes, strides } = x;
+  // Sizes and strides of the dimensions that are kept and of those that are reduced, the latter in the tensor's order
+  // too: arg-reductions number the elements by it.
+  const kept: number[] = [];
+  const outer: number[] = [];
+  const reduced: number[] = [];
+  const inner: number[] = [];
+  const shape: number[] = [];
+  for (let d = 0; d < sizes.length; d++) {
+    if (dims.includes(d)) {
+      reduced.push(sizes[d]);
+      inner.push(strides[d]);
+      if (keepdim) shape.push(1);
+    } else {
+      kept.push(sizes[d]);
+      outer.push(strides[d]);
+      shape.push(sizes[d]);
+    }
+  }
+  if (reduced.length === 0) {
+    // Without dimensions to reduce there is still one element.
+    reduced.push(1);
+    inner.push(1);
+  }
+  const still = reduced.map(() => 0);
+  const outStrides = contiguousStrides(kept);
+  const operands: RowOperand[] = [{ tensor: x, outer, inner }];
+  const outs: Tensor[] = [];
+  for (const dtype of results) {
+    const tensor = allocate(dtype, shape);
+    outs.push(tensor);
+    operands.push({ tensor, outer: outStrides, inner: still });
+  }
   const type = computeType(call.compute.name);
   runRow({
     name: call.name,
     key: `${call.name}:${call.variant ?? ""}:${call.compute.id}`,
     outer: kept,
-    // Without dimensions to reduce there is still one element.
-    inner: none ? [1] : reduced,
-    operands: [
-      { tensor: x, outer, inner: none ? [1] : inner },
-      ...outs.map((tensor) => ({ tensor, outer: outStrides, inner: still })),
-    ],
+    inner: reduced,
+    operands,
     outputs: outs.length,
     scalars: call.scalars,
     scalarTypes: call.scalars?.map(() => type),

@@ -6,7 +6,7 @@ import type { Tensor } from "../../tensor.ts";
 import type { RowBuilder } from "../row.ts";
 import { primitive, primitiveMany, RESULT } from "./primitive.ts";
 import { type ReducedDims, reduce, reducedCount, reduceMany, restoreDims } from "./reduction.ts";
-import { bind, isOptions } from "./schema.ts";
+import { bind, bindAs, isOptions } from "./schema.ts";
 
 /** Keyword arguments of variances. */
 export interface VarianceOptions {
@@ -39,7 +39,7 @@ export function bindVariance(name: string, args: readonly unknown[], allowOut: b
   const out = allowOut ? ", *, Tensor? out=None" : "";
   let values: unknown[];
   if (typeof args[1] === "boolean") {
-    const [x, unbiased] = bind(`${name}(Tensor self, bool unbiased)`, args);
+    const [x, unbiased] = bindAs(name, "(Tensor self, bool unbiased)", args);
     values = [x, null, unbiased ? 1 : 0, false, null];
   } else if (typeof args[2] === "boolean" || (keywords !== undefined && "unbiased" in keywords)) {
     const [x, d, unbiased, keepdim, into] = bind(

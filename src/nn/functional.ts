@@ -49,6 +49,7 @@ export {
 } from "../ops/pooling.ts";
 export { sigmoid } from "../ops/special.ts";
 export { tanh } from "../ops/trigonometric.ts";
+export { bilinear } from "./functional/bilinear.ts";
 export {
   binary_cross_entropy,
   binary_cross_entropy_with_logits,
@@ -94,4 +95,6 @@ export {
   poisson_nll_loss,
   smooth_l1_loss,
 } from "./functional/regression.ts";
+export { rrelu } from "./functional/rrelu.ts";
 export { gumbel_softmax, log_softmax, softmax, softmin } from "./functional/softmax.ts";
+export { embedding, one_hot } from "./functional/sparse.ts";

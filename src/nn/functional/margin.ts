@@ -60,8 +60,14 @@ export function margin_ranking_loss(
   // The margin is a float: integers become one.
   const values = signed.dtype.is_floating_point ? signed : signed.to(get_default_dtype());
   const distance = values.add(m);
-  // At exactly 0 the gradient is 0.
-  return reduced(distance.masked_fill(distance.le(0), 0), kind);
+  return reduced(positivePart(distance), kind);
+}
+
+/** max(0, x), whose gradient is 0 at 0 and at NaN. */
+function positivePart(x: Tensor): Tensor {
+  const plain = x.detach();
+  const nan = plain.masked_fill(plain.eq(plain), 0);
+  return x.masked_fill(plain.gt(0).logical_not(), 0).add(nan);
 }
 
 /** ln(1 + exp(−target · input)) */
@@ -287,7 +293,9 @@ export function multilabel_margin_loss(
   const own = scores.gather(1, labels);
   const matches = classNumbers(scores).to(list.dtype).eq(labels.unsqueeze(2)).masked_fill(ended.unsqueeze(2), false);
   const isLabel = matches.any(1);
-  const terms = own.unsqueeze(2).sub(scores.unsqueeze(1)).neg().add(1).clamp_min(0);
+  const margins = own.unsqueeze(2).sub(scores.unsqueeze(1)).neg().add(1);
+  // NaN counts as "not above 0".
+  const terms = margins.masked_fill(margins.gt(0).logical_not(), 0);
   const counted = terms.masked_fill(ended.unsqueeze(2), 0).masked_fill(isLabel.unsqueeze(1), 0);
   const losses = counted.sum([1, 2]).div(classes);
   return reduced(rank < 2 && samples === 1 ? losses.squeeze(0) : losses, kind);

@@ -3,7 +3,14 @@
  */
 
 export * as autograd from "./autograd/index.ts";
-export * from "./autograd/mode.ts";
+export {
+  enable_grad,
+  inference_mode,
+  is_grad_enabled,
+  is_inference_mode_enabled,
+  no_grad,
+  set_grad_enabled,
+} from "./autograd/mode.ts";
 export { Device, device } from "./device.ts";
 export * from "./dtype.ts";
 export * from "./errors.ts";

@@ -6,6 +6,7 @@ import type { Node } from "./autograd/node.ts";
 import type { Device } from "./device.ts";
 import { cpu } from "./device.ts";
 import type { DType } from "./dtype.ts";
+import { IndexError, RuntimeError } from "./errors.ts";
 import type { TensorMethods } from "./ops/methods.ts";
 import { isContiguous, normalizeDim, numelOf, type Shape } from "./shape.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -147,6 +148,7 @@ export class Tensor {
     return this.leafRequiresGrad || this.gradFn !== null || this.viewOfHistory();
   }
   set requires_grad(value: boolean) {
+    if (typeof value !== "boolean") throw new RuntimeError("requires_grad must be a bool");
     this.requires_grad_(value);
   }
   private viewOfHistory(): boolean {
@@ -162,10 +164,7 @@ export class Tensor {
 }
 
 function normalizeScalarDim(dim: number): never {
-  throw Object.assign(new RangeError(), {
-    name: "IndexError",
-    message: `Dimension specified as ${dim} but tensor has no dimensions`,
-  });
+  throw new IndexError(`Dimension specified as ${dim} but tensor has no dimensions`);
 }
 
 /** Whether `x` is a tensor. */

@@ -1,11 +1,20 @@
 /** Operations with a backward of the user's own: https://pytorch.org/docs/stable/autograd.html#function */
-import { RuntimeError } from "../errors.ts";
-import { describe, sameShape, shapeText } from "../shape.ts";
-import { is_tensor, type Tensor } from "../tensor.ts";
-import { gradientAccumulator } from "./accumulate.ts";
+import type { DType } from "../dtype.ts";
+import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { describe, type Shape, sameShape, shapeText } from "../shape.ts";
+import { Storage } from "../storage/storage.ts";
+import { is_tensor, Tensor } from "../tensor.ts";
 import { is_grad_enabled, withGradMode } from "./mode.ts";
 import { type Gradients, Node, releasedError, SavedTensor } from "./node.ts";
-import { anyRequiresGrad, checkInplace, rebaseHistory, setHistory } from "./record.ts";
+import {
+  anyRequiresGrad,
+  checkInplace,
+  type Edge,
+  gradientEdge,
+  linkView,
+  rebaseHistory,
+  setHistory,
+} from "./record.ts";
 
 /** What `forward` and `backward` share. */
 export class FunctionContext {
@@ -22,13 +31,13 @@ export class FunctionContext {
 
   /** Keeps tensors for backward. They are checked there for in-place changes. */
   save_for_backward(...tensors: (Tensor | null)[]): void {
-    for (const t of tensors) {
+    tensors.forEach((t, i) => {
       if (t !== null && !is_tensor(t)) {
         throw new TypeError(
-          `save_for_backward can only save variables, but got ${describe(t)}: keep other values as fields of ctx`,
+          `save_for_backward can only save variables, but argument ${i} is of type ${describe(t)}: keep other values as fields of ctx`,
         );
       }
-    }
+    });
     this.#saved = tensors;
   }
 
@@ -73,6 +82,20 @@ export class FunctionContext {
   }
 }
 
+/** What zeros in place of a tensor must look like. */
+interface Kind {
+  readonly sizes: Shape;
+  readonly dtype: DType;
+}
+
+function kindOf({ sizes, dtype }: Tensor): Kind {
+  return { sizes, dtype };
+}
+
+function zeros({ sizes, dtype }: Kind): Tensor {
+  return new Tensor(new Storage(0), dtype, [0], [1], 0, true).new_zeros(sizes);
+}
+
 /** The node of a custom function. */
 class CustomNode extends Node {
   readonly outputCount: number;
@@ -82,8 +105,9 @@ class CustomNode extends Node {
   private readonly argumentCount: number;
   /** Argument number of each edge. */
   private readonly positions: readonly number[];
-  private readonly inputs: readonly Tensor[];
-  private readonly outputs: readonly { sizes: readonly number[]; like: Tensor }[];
+  private readonly inputs: readonly Kind[];
+  /** Null for outputs that are not tensors. */
+  private readonly outputs: readonly (Kind | null)[];
   private saved: (SavedTensor | null)[] | null;
 
   constructor(spec: {
@@ -93,8 +117,8 @@ class CustomNode extends Node {
     argumentCount: number;
     positions: readonly number[];
     inputs: readonly Tensor[];
-    edges: readonly ({ node: Node; output: number } | null)[];
-    outputs: readonly Tensor[];
+    edges: readonly (Edge | null)[];
+    outputs: readonly unknown[];
   }) {
     super(
       spec.edges.map((e) => e?.node ?? null),
@@ -105,11 +129,11 @@ class CustomNode extends Node {
     this.backward = spec.backward;
     this.argumentCount = spec.argumentCount;
     this.positions = spec.positions;
-    this.inputs = spec.inputs.map((t) => t.detach());
-    this.outputs = spec.outputs.map((t) => ({ sizes: t.sizes, like: t.detach() }));
+    this.inputs = spec.inputs.map(kindOf);
+    this.outputs = spec.outputs.map((t) => (is_tensor(t) ? kindOf(t) : null));
     this.outputCount = spec.outputs.length;
     const internals = FunctionContext.internals(spec.context);
-    this.saved = internals.saved.map((t) => (t === null ? null : new SavedTensor(t)));
+    this.saved = internals.saved.map((t) => (t === null ? null : new SavedTensor(t, spec.outputs.indexOf(t))));
     internals.setUnpack(() => {
       if (this.saved === null) throw releasedError();
       return this.saved.map((s) => (s === null ? null : s.unpack(this)));
@@ -121,11 +145,11 @@ class CustomNode extends Node {
   }
 
   override apply(grads: Gradients): Gradients {
-    if (this.saved === null) throw releasedError();
     const { materialize } = FunctionContext.internals(this.context);
-    const given = grads.map(
-      (g, i) => g ?? (materialize ? this.outputs[i].like.new_zeros(this.outputs[i].sizes) : null),
-    );
+    const given = grads.map((g, i) => {
+      const kind = this.outputs[i];
+      return g ?? (materialize && kind !== null ? zeros(kind) : null);
+    });
     const returned = this.backward(this.context, given);
     const list: unknown[] = Array.isArray(returned) ? [...returned] : [returned];
     while (list.length > this.argumentCount && (list[list.length - 1] === null || list[list.length - 1] === undefined))
@@ -139,7 +163,7 @@ class CustomNode extends Node {
       const g = list[position];
       if (g === null || g === undefined) return null;
       if (!is_tensor(g)) {
-        throw new TypeError(
+        throw new RuntimeError(
           `expected Variable or None (got ${describe(g)}) from ${this.name()} for argument ${position}`,
         );
       }
@@ -194,7 +218,9 @@ class CustomFunction {
 
 function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unknown {
   if (typeof statics.forward !== "function") {
-    throw new RuntimeError(`${statics.name}: You must implement the forward function for custom autograd.Function.`);
+    throw new NotImplementedError(
+      `${statics.name}: You must implement the forward function for custom autograd.Function.`,
+    );
   }
   const context = new FunctionContext();
   const positions: number[] = [];
@@ -208,7 +234,8 @@ function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unk
   const recorded = is_grad_enabled() && anyRequiresGrad(inputs);
   context.needs_input_grad = args.map((a) => is_tensor(a) && a.requires_grad);
   // Taken before forward, which may change inputs in place.
-  const edges = inputs.map((t) => edgeOf(t));
+  const edges = inputs.map(gradientEdge);
+  const versions = inputs.map((t) => t._version);
   const forward = statics.forward as (...all: unknown[]) => unknown;
   const separate = statics.setup_context as
     | ((context: FunctionContext, inputs: unknown, output: unknown) => void)
@@ -220,23 +247,55 @@ function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unk
     return result;
   });
   const several = Array.isArray(output);
-  const outputs = (several ? (output as unknown[]) : [output]).map((t) => adopt(t, inputs, context));
-  const tensors = outputs.filter(is_tensor);
-  if (recorded) record(statics, context, args.length, positions, inputs, edges, tensors);
+  const raw = several ? (output as unknown[]) : [output];
+  const { dirty } = FunctionContext.internals(context);
+  checkDirty(dirty, raw, inputs, edges, versions, recorded);
+  const outputs = raw.map((t) => (is_tensor(t) ? adopt(t, inputs, dirty, several) : t));
+  if (recorded) record(statics, context, args.length, positions, inputs, edges, outputs);
   return several ? outputs : outputs[0];
 }
 
-function edgeOf(tensor: Tensor): { node: Node; output: number } | null {
-  const node = tensor.grad_fn;
-  if (node !== null) return { node, output: tensor.output_nr };
-  return tensor.requires_grad ? { node: gradientAccumulator(tensor), output: 0 } : null;
+function checkDirty(
+  dirty: readonly Tensor[],
+  outputs: readonly unknown[],
+  inputs: readonly Tensor[],
+  edges: readonly (Edge | null)[],
+  versions: readonly number[],
+  recorded: boolean,
+): void {
+  for (const t of dirty) {
+    if (!outputs.includes(t)) {
+      throw new RuntimeError(
+        "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified inplace must all be outputs of the Function.",
+      );
+    }
+    const i = inputs.indexOf(t);
+    // A change that no op counted, such as one through `.data`, counts too.
+    if (i >= 0 && t._version === versions[i]) t.version.value++;
+    if (!recorded) continue;
+    if (t.viewInfo === null && i >= 0 && edges[i] !== null && t.is_leaf) {
+      throw new RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.");
+    }
+    checkInplace(t, true);
+    if (t.viewInfo !== null && outputs.length > 1) {
+      throw new RuntimeError(
+        "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations).",
+      );
+    }
+  }
 }
 
-/** An input that is returned unchanged becomes a new tensor, so that it can have another history. */
-function adopt(output: unknown, inputs: readonly Tensor[], context: FunctionContext): unknown {
-  if (!is_tensor(output)) return output;
-  const { dirty } = FunctionContext.internals(context);
-  return inputs.includes(output) && !dirty.includes(output) ? output.detach() : output;
+/** An input that is returned unchanged becomes a view of itself, so that it can have another history. */
+function adopt(output: Tensor, inputs: readonly Tensor[], dirty: readonly Tensor[], several: boolean): Tensor {
+  if (dirty.includes(output)) return output;
+  let result = output;
+  if (inputs.includes(output)) {
+    result = output.detach();
+    linkView(result, output, "custom_function");
+  }
+  const view = result.viewInfo;
+  if (view !== null) result.viewInfo = { base: view.base, creation: several ? "multi_output" : "custom_function" };
+  return result;
 }
 
 function record(
@@ -245,8 +304,8 @@ function record(
   argumentCount: number,
   positions: readonly number[],
   inputs: readonly Tensor[],
-  edges: readonly ({ node: Node; output: number } | null)[],
-  outputs: readonly Tensor[],
+  edges: readonly (Edge | null)[],
+  outputs: readonly unknown[],
 ): void {
   const { dirty, nonDifferentiable } = FunctionContext.internals(context);
   const node = new CustomNode({
@@ -254,8 +313,8 @@ function record(
     context,
     backward: (ctx, grads) => {
       if (typeof statics.backward !== "function") {
-        throw new RuntimeError(
-          `Implementing either the 'backward' or 'vjp' method for ${statics.name} is required to use it with backward mode AD.`,
+        throw new NotImplementedError(
+          `${statics.name}: You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.`,
         );
       }
       return (statics.backward as (...all: unknown[]) => unknown).call(statics, ctx, ...grads);
@@ -267,19 +326,10 @@ function record(
     outputs,
   });
   outputs.forEach((output, i) => {
-    if (nonDifferentiable.includes(output) || !output.dtype.is_floating_point) return;
-    if (dirty.includes(output)) {
-      checkInplace(output, true);
-      rebaseHistory(output, node);
-    } else setHistory(output, node, i);
+    if (!is_tensor(output) || nonDifferentiable.includes(output) || !output.dtype.is_floating_point) return;
+    if (dirty.includes(output)) rebaseHistory(output, node, i, Math.max(0, inputs.indexOf(output)));
+    else setHistory(output, node, i);
   });
-  for (const t of dirty) {
-    if (!outputs.includes(t)) {
-      throw new RuntimeError(
-        "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified inplace must all be outputs of the Function.",
-      );
-    }
-  }
 }
 
 /** Wraps a backward that is not itself differentiable: differentiating it again is an error. */

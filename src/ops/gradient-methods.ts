@@ -1,42 +1,56 @@
 /** What tensors know of autograd. */
 import { type AccumulateGrad, gradientAccumulator } from "../autograd/accumulate.ts";
-import { type BackwardCallOptions, backward as runBackward } from "../autograd/backward.ts";
+import { type BackwardCallOptions, type OneOrMore, backward as runBackward } from "../autograd/backward.ts";
+import { retainGradient } from "../autograd/engine.ts";
 import { gradientEdge } from "../autograd/record.ts";
 import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
-import { sameShape, shapeText } from "../shape.ts";
+import { describe, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 
-/** Adds the gradients of this tensor with respect to the leaves to their `.grad`. A scalar needs no `gradient`. */
+type BackwardArguments = BackwardCallOptions & { gradient?: Tensor | null; inputs?: OneOrMore | null };
+
+/**
+ * Adds the gradients of this tensor with respect to the leaves (or to `inputs` alone) to their `.grad`. A scalar needs no
+ * `gradient`. Arguments: `gradient`, `retain_graph`, `create_graph`, `inputs`.
+ */
 export function backward(
   self: Tensor,
-  gradient?: Tensor | null | (BackwardCallOptions & { gradient?: Tensor | null; inputs?: readonly Tensor[] }),
-  options?: BackwardCallOptions & { inputs?: readonly Tensor[] },
+  gradient?: Tensor | null | BackwardArguments,
+  ...rest: (boolean | null | BackwardArguments)[]
 ): void {
   const [x, g, retain, create, inputs] = bind(
-    "backward(Tensor self, Tensor? gradient=None, bool? retain_graph=None, bool create_graph=False, any inputs=None)",
-    [self, gradient, options],
-  ) as [Tensor, Tensor | null, boolean | null, boolean, readonly Tensor[] | null];
+    "backward(Tensor self, Tensor? gradient=None, bool? retain_graph=None, bool create_graph=False, any? inputs=None)",
+    [self, gradient, ...rest],
+  ) as [Tensor, Tensor | null, boolean | null, boolean, OneOrMore | null];
   runBackward(x, g, { retain_graph: retain, create_graph: create, inputs });
 }
 
 /** Says whether operations on this leaf are to be recorded. */
-export function requires_grad_(self: Tensor, requires_grad = true): Tensor {
-  if (typeof requires_grad !== "boolean") throw new TypeError("requires_grad must be a bool");
-  if (!requires_grad && self.grad_fn !== null) {
+export function requires_grad_(self: Tensor, requires_grad: boolean | { requires_grad?: boolean } = true): Tensor {
+  const [, value] = bind("requires_grad_(Tensor self, bool requires_grad=True)", [self, requires_grad]) as [
+    Tensor,
+    boolean,
+  ];
+  setRequiresGrad(self, value);
+  return self;
+}
+
+function setRequiresGrad(self: Tensor, value: boolean): void {
+  if (self.grad_fn !== null) {
+    if (value) return;
     throw new RuntimeError(
       "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
     );
   }
-  if (requires_grad && !self.dtype.is_floating_point) {
+  if (value && !self.dtype.is_floating_point) {
     throw new RuntimeError(
       `only Tensors of floating point dtype can require gradients, but this one is ${self.dtype}: make it with { dtype: torch.float32 }, or from numbers that are not all whole`,
     );
   }
-  if (self.grad_fn === null) self.leafRequiresGrad = requires_grad;
-  return self;
+  self.leafRequiresGrad = value;
 }
 
 const detachOp = primitive<null>({
@@ -60,7 +74,7 @@ export function detach(self: Tensor): Tensor {
 
 /** Forgets how this tensor was made. */
 export function detach_(self: Tensor): Tensor {
-  if (self.viewInfo !== null && self.requires_grad) {
+  if (self.viewInfo !== null) {
     throw new RuntimeError("Can't detach views in-place. Use detach() instead.");
   }
   self.gradFn = null;
@@ -72,19 +86,13 @@ export function detach_(self: Tensor): Tensor {
 /** Makes backward keep the gradient of this tensor, which is not a leaf, in `.grad`. */
 export function retain_grad(self: Tensor): void {
   if (!self.requires_grad) throw new RuntimeError("can't retain_grad on Tensor that has requires_grad=False");
-  if (self.is_leaf || self.retainsGrad) return;
-  self.retainsGrad = true;
-  register_hook(self, (g) => {
-    self.gradient = self.gradient === null ? g.clone() : self.gradient.add(g);
-    return null;
-  });
+  const edge = gradientEdge(self);
+  if (edge !== null && !self.is_leaf) retainGradient(self, edge);
 }
 
 /** Calls `hook` with the gradient of this tensor whenever it is computed; the hook may return another gradient. */
-export function register_hook(
-  self: Tensor,
-  hook: (grad: Tensor) => Tensor | null | undefined | void,
-): { remove(): void } {
+export function register_hook(self: Tensor, hook: (grad: Tensor) => unknown): { remove(): void } {
+  checkHook(hook);
   const edge = gradientEdge(self);
   if (edge === null) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
   const hooks = (edge.node.tensorHooks ??= []);
@@ -100,7 +108,9 @@ export function register_hook(
 
 /** Calls `hook` with this leaf after its `.grad` was updated. */
 export function register_post_accumulate_grad_hook(self: Tensor, hook: (leaf: Tensor) => void): { remove(): void } {
-  if (!self.requires_grad || !self.is_leaf) {
+  checkHook(hook);
+  if (!self.requires_grad) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
+  if (!self.is_leaf) {
     throw new RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors");
   }
   const node = gradientAccumulator(self) as AccumulateGrad;
@@ -114,6 +124,10 @@ export function register_post_accumulate_grad_hook(self: Tensor, hook: (leaf: Te
   };
 }
 
+function checkHook(hook: unknown): void {
+  if (typeof hook !== "function") throw new TypeError(`a hook must be a function, not ${describe(hook)}`);
+}
+
 Object.defineProperty(Tensor.prototype, "grad", {
   get(this: Tensor): Tensor | null {
     return this.gradient;
@@ -123,14 +137,19 @@ Object.defineProperty(Tensor.prototype, "grad", {
       this.gradient = null;
       return;
     }
-    if (!is_tensor(value)) throw new TypeError("assigned grad expected to be a Tensor or None");
-    if (!sameShape(value.sizes, this.sizes)) {
+    if (!is_tensor(value)) {
+      throw new TypeError(`assigned grad expected to be a Tensor or None but got grad of type ${describe(value)}`);
+    }
+    if (value === this) throw new RuntimeError("can't assign Variable as its own grad");
+    if (value.dtype !== this.dtype) {
       throw new RuntimeError(
-        `assigned grad has data of a different size: expected ${shapeText(this.sizes)}, got ${shapeText(value.sizes)}`,
+        `attempting to assign a gradient with dtype '${value.dtype}' to a tensor with dtype '${this.dtype}'. The gradient must match the tensor's dtype.`,
       );
     }
-    if (value.dtype !== this.dtype) {
-      throw new RuntimeError(`assigned grad has data of a different type: expected ${this.dtype}, got ${value.dtype}`);
+    if (!sameShape(value.sizes, this.sizes)) {
+      throw new RuntimeError(
+        `attempting to assign a gradient of size '${shapeText(value.sizes)}' to a tensor of size '${shapeText(this.sizes)}'. Please ensure that the gradient and the tensor are the same size`,
+      );
     }
     this.gradient = value;
   },
@@ -143,7 +162,7 @@ Object.defineProperty(Tensor.prototype, "data", {
     return alias(this);
   },
   set(this: Tensor, value: Tensor) {
-    if (!is_tensor(value)) throw new TypeError("Variable data has to be a tensor");
+    if (!is_tensor(value)) throw new TypeError(`Variable data has to be a tensor, but got ${describe(value)}`);
     if (value.dtype !== this.dtype) {
       if (this.requires_grad && !value.dtype.is_floating_point) {
         throw new RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype");

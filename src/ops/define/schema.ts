@@ -7,6 +7,7 @@
  * also be given as separate arguments), float, bool, str, dtype, any. A `?` after a type also allows null.
  */
 import { DType } from "../../dtype.ts";
+import { checkKeywords, isOptions } from "../../keywords.ts";
 import { describe } from "../../shape.ts";
 import { Tensor } from "../../tensor.ts";
 
@@ -42,12 +43,7 @@ export interface Schema {
   readonly parameters: readonly Parameter[];
 }
 
-/** Whether `x` can only be a set of keyword arguments. */
-export function isOptions(x: unknown): x is Record<string, unknown> {
-  if (typeof x !== "object" || x === null) return false;
-  const prototype = Object.getPrototypeOf(x);
-  return prototype === Object.prototype || prototype === null;
-}
+export { checkKeywords, isOptions };
 
 function parse(text: string): Schema {
   const match = /^([\w.]+)\((.*)\)$/.exec(text);
@@ -326,34 +322,4 @@ function isWholeTensor(value: unknown): value is Tensor {
 
 function isNumber(value: unknown): boolean {
   return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
-}
-
-/** Refuses keyword arguments that are not among `allowed`, and names the near ones. */
-export function checkKeywords(name: string, keywords: object, allowed: readonly string[]): void {
-  for (const key of Object.keys(keywords)) {
-    if (allowed.includes(key)) continue;
-    const near = allowed.filter(
-      (a) => distance(a.toLowerCase(), key.toLowerCase()) <= Math.max(1, Math.floor(a.length / 3)),
-    );
-    const hint =
-      near.length > 0
-        ? `; did you mean '${near.join("' or '")}'?`
-        : allowed.length > 0
-          ? ` (it takes ${allowed.join(", ")})`
-          : "";
-    throw new TypeError(`${name}() got an unexpected keyword argument '${key}'${hint}`);
-  }
-}
-
-/** Levenshtein's distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length];
 }

@@ -53,10 +53,13 @@ function logAddExp(a: Expr, b: Expr, exp: "exp" | "exp2", scale: number): Expr {
 /** `log(exp(self) + exp(other))`, without overflow. */
 export const logaddexp: Binary = binary("logaddexp", {
   kernel: (a, b) => logAddExp(a, b, "exp", 1),
-  gradients: [(g, c) => g.mul(c.tensor(0).sub(c.result).exp()), (g, c) => g.mul(c.tensor(1).sub(c.result).exp())],
+  gradients: [
+    (g, c) => g.div(c.tensor(1).sub(c.tensor(0)).exp().add(1)),
+    (g, c) => g.div(c.tensor(0).sub(c.tensor(1)).exp().add(1)),
+  ],
   saves: [
-    [0, "result"],
-    [1, "result"],
+    [0, 1],
+    [0, 1],
   ],
   check: onlyFloat("logaddexp_cpu"),
   tensorsOnly: true,
@@ -64,10 +67,13 @@ export const logaddexp: Binary = binary("logaddexp", {
 /** `log2(2 ** self + 2 ** other)`, without overflow. */
 export const logaddexp2: Binary = binary("logaddexp2", {
   kernel: (a, b) => logAddExp(a, b, "exp2", Math.LOG2E),
-  gradients: [(g, c) => g.mul(c.tensor(0).sub(c.result).exp2()), (g, c) => g.mul(c.tensor(1).sub(c.result).exp2())],
+  gradients: [
+    (g, c) => g.div(c.tensor(1).sub(c.tensor(0)).exp2().add(1)),
+    (g, c) => g.div(c.tensor(0).sub(c.tensor(1)).exp2().add(1)),
+  ],
   saves: [
-    [0, "result"],
-    [1, "result"],
+    [0, 1],
+    [0, 1],
   ],
   check: onlyFloat("logaddexp2_cpu"),
   tensorsOnly: true,
@@ -216,7 +222,7 @@ export const addcdiv: AddC = declareAddC(
     gradients: [
       (g) => g,
       (g, c) => scaled(g, c.scalars.value).div(c.tensor(2)),
-      (g, c) => scaled(g, c.scalars.value).mul(c.tensor(1)).neg().div(c.tensor(2).pow(2)),
+      (g, c) => g.neg().mul(scaled(c.tensor(1), c.scalars.value).div(c.tensor(2).pow(2))),
     ],
     saves: [[], [2], [1, 2]],
     guard: (inputs) => {

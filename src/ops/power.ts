@@ -168,18 +168,15 @@ function inFloat64(x: Operand): Operand {
   return x instanceof Tensor ? x.to(dt.float64) : x;
 }
 
-const ldexpOp = new PointwiseOp({
+/** For whole exponents. */
+const ldexpOp: PointwiseOp = new PointwiseOp({
   name: "ldexp",
   operands: 2,
   promote: "int_to_float",
   kernel: ([x, y]) => x.mul(y.fn("exp2")),
-  gradients: [(g, c) => g.mul(inFloat(c.tensor(1)).exp2()), (g, c) => g.mul(c.result).mul(Math.LN2)],
-  saves: [[1], ["result"]],
+  gradients: [(g, c) => ldexpOp.call([g, c.tensor(1)]), null],
+  saves: [[1], []],
 });
-
-function inFloat(y: Tensor): Tensor {
-  return y.dtype.is_floating_point ? y : y.to(dt.get_default_dtype());
-}
 
 /** `self * 2 ** other`. */
 export const ldexp: Pow = Object.assign(
@@ -189,12 +186,14 @@ export const ldexp: Pow = Object.assign(
       Tensor,
       Tensor | null,
     ];
-    return ldexpOp.call([x, y], { out });
+    if (!y.dtype.is_floating_point) return ldexpOp.call([x, y], { out });
+    const result = x.mul(y.exp2());
+    return out === null ? result : out.copyResult_(result);
   },
   {
     inplace: (self: Tensor, other: Operand): Tensor => {
       const [x, y] = bind("ldexp_(Tensor self, Tensor other)", [self, other]) as [Tensor, Tensor];
-      return ldexpOp.callInplace([x, y]);
+      return y.dtype.is_floating_point ? x.mul_(y.exp2()) : ldexpOp.callInplace([x, y]);
     },
   },
 );

@@ -234,7 +234,7 @@ const clampBackwardOp: PointwiseOp = new PointwiseOp({
     if (bounds === "min") return x.lt(first).select(zero, x.eq(first).select(half, g));
     if (bounds === "max") return x.gt(first).select(zero, x.eq(first).select(half, g));
     const tie = first.lt(second).and(x.eq(first).or(x.eq(second)));
-    return x.ge(first).and(x.le(second)).select(tie.select(half, g), zero);
+    return x.lt(first).or(x.gt(second)).select(zero, tie.select(half, g));
   },
   gradients: [
     (gg, c) => {

@@ -68,7 +68,7 @@ export const sinc: Unary = unary("sinc", {
   },
   grad: (g, x) => {
     const t = x.mul(Math.PI);
-    const slope = t.mul(t.cos()).sub(t.sin()).div(t.mul(x));
+    const slope = t.mul(t.cos()).sub(t.sin()).div(t).div(x);
     return g.mul(slope).masked_fill(x.eq(0), 0);
   },
   promote,

@@ -40,4 +40,42 @@ export const knownFailures: KnownFailure[] = [
     "float64:b686d5",
     "float64:cbadc1",
   ]),
+  ...["add", "sub"].flatMap((op) =>
+    same("PyTorch rounds alpha·other to half precision before the sum; here the sum is rounded once", op, [
+      op === "add" ? "float16:97f5f4" : "float16:941923",
+    ]),
+  ),
+  ...same(
+    "PyTorch rounds the quotient to half precision before the logarithm; here only the result is rounded",
+    "logit",
+    ["float16:10bb4f", "float16:a4daa8", "bfloat16:b26435"],
+  ),
+  ...same("PyTorch raises 2 to a half-precision 0-dimensional exponent in float64, unlike its gradient", "ldexp", [
+    "float64:872e72",
+    "float64:b2d3c4",
+  ]),
+  ...same("PyTorch's float32 erfinv is a few units in the last place off, which exp(erfinv²) makes large", "erfinv", [
+    "float32:108371",
+    "float32:44f9d0",
+    "float32:f7da5c",
+    "float32:b1929a",
+  ]),
+  ...same("x·cos(x) - sin(x) near 0 is all rounding error", "sinc", ["float32:cad0dc"]),
+  ...Object.entries({
+    logit: ["float64:cfe85d", "float64:a38c2d"],
+    "nn.functional.celu": ["float64:8e6686"],
+    "nn.functional.elu": ["float64:428e11"],
+    "nn.functional.selu": ["float64:02b26d"],
+    "nn.functional.hardswish": ["float64:75efa4"],
+    "nn.functional.hardshrink": ["float64:c133f3", "float64:d9c1d8", "float64:2f4935", "float64:5795ef"],
+    "nn.functional.hardtanh": ["float64:8d0b85", "float64:a8b200", "float64:cc772d"],
+    "nn.functional.relu6": ["float64:655f7f"],
+    "nn.functional.softshrink": ["float64:fc55cb", "float64:546d5b", "float64:eb451a"],
+  }).flatMap(([op, samples]) =>
+    same(
+      "the gradient at NaN: PyTorch's vector code differs from its own scalar code, which is what we follow",
+      op,
+      samples,
+    ),
+  ),
 ];

@@ -20,7 +20,8 @@ const BERNOULLI_OVER_FACTORIAL = [
 /** For s > 1. A q that is not positive is a pole at whole numbers, and otherwise needs a whole s, or gives NaN. */
 export function zeta(s: number, q: number): number {
   if (s === 1) return Number.POSITIVE_INFINITY;
-  if (!(s > 1) || Number.isNaN(q)) return Number.NaN;
+  // At infinity PyTorch gives NaN too, for all that the sum tends to 0.
+  if (!(s > 1) || Number.isNaN(q) || q === Number.POSITIVE_INFINITY) return Number.NaN;
   if (q <= 0) {
     if (q === Math.floor(q)) return Number.POSITIVE_INFINITY;
     if (!Number.isInteger(s)) return Number.NaN;
@@ -29,7 +30,6 @@ export function zeta(s: number, q: number): number {
     const below = zeta(s, 1 - f) - zeta(s, 1 - q);
     return zeta(s, f) + (s % 2 === 0 ? below : -below);
   }
-  if (q === Number.POSITIVE_INFINITY) return 0;
   let sum = 0;
   let a = q;
   let term = 0;

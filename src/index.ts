@@ -66,6 +66,7 @@ export { bernoulli, multinomial } from "./ops/random-methods.ts";
 export * from "./ops/ranges.ts";
 export * from "./ops/rearranging.ts";
 export * from "./ops/reductions.ts";
+export { result_type } from "./ops/result-type.ts";
 export * from "./ops/scan.ts";
 export * from "./ops/scatter.ts";
 export * from "./ops/scatter-reduce.ts";

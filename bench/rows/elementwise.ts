@@ -1,6 +1,6 @@
 /** One million elements: pointwise ops, reductions, scans, sorting, gathering. */
 import * as torch from "../../src/index.ts";
-import { gelu } from "../../src/ops/activations.ts";
+import { gelu } from "../../src/nn/functional.ts";
 import { labels, type Row, uniform } from "../row.ts";
 
 type T = torch.Tensor;

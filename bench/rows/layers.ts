@@ -83,7 +83,7 @@ def step():
     name: "cross_entropy 64×10, forward and backward",
     inputs: { x: uniform([64, 10], 4), target: labels([64], 10) },
     kindling: async ({ x, target }) => {
-      const { cross_entropy } = await import("../../src/nn/functional/classification.ts");
+      const { cross_entropy } = await import("../../src/nn/functional.ts");
       x.requires_grad_();
       return () => {
         x.grad = null;

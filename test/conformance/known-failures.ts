@@ -60,6 +60,9 @@ export const knownFailures: KnownFailure[] = [
     "float32:f7da5c",
     "float32:b1929a",
   ]),
+  ...same("PyTorch's exp(90), a factor of i0(90), overflows in half precision although the result does not", "i0", [
+    "bfloat16:fcb2be",
+  ]),
   ...same("x·cos(x) - sin(x) near 0 is all rounding error", "sinc", ["float32:cad0dc"]),
   ...Object.entries({
     logit: ["float64:cfe85d", "float64:a38c2d"],

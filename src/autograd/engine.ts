@@ -20,6 +20,8 @@ class Task {
   /** Whether the engine alone refers to the gradient's storage. */
   readonly owned: boolean[];
   needed = true;
+  /** For each result of the node, whether no other tensor shares its storage; null where that is not known. */
+  fresh: boolean[] | null = null;
   captures: { output: number; position: number }[] | null = null;
   constructor(node: Node) {
     this.node = node;
@@ -177,8 +179,8 @@ function execute(
 function applyNode(task: Task, options: BackwardOptions): Gradients | null {
   const node = task.node;
   let grads: Gradients = task.grads;
-  for (const hook of [...(node.preHooks ?? [])]) grads = hooked(hook(grads), grads, hook.name);
-  if (grads.every((g) => g === null) && node instanceof OpNode) return null;
+  if (node.preHooks !== null) for (const hook of [...node.preHooks]) grads = hooked(hook(grads), grads, hook.name);
+  if (node instanceof OpNode && allNull(grads)) return null;
   const serial = lastStorageSerial();
   let results = node.apply(grads);
   if (node.postHooks !== null) {
@@ -188,6 +190,11 @@ function applyNode(task: Task, options: BackwardOptions): Gradients | null {
   if (options.createGraph || !(node instanceof OpNode) || node.preHooks !== null || !earlyFrees()) return results;
   markFresh(task, results, serial);
   return results;
+}
+
+function allNull(grads: Gradients): boolean {
+  for (let i = 0; i < grads.length; i++) if (grads[i] !== null) return false;
+  return true;
 }
 
 /** What a hook has made of gradients. */
@@ -217,20 +224,30 @@ function checkedReplacement(after: unknown, before: Tensor | null, name: string)
   return after;
 }
 
-const freshResults = new WeakMap<Gradients, boolean[]>();
-
 /** Notes which results have a storage of their own, and gives back the gradients that were consumed. */
 function markFresh(task: Task, results: Gradients, serial: number): void {
-  const fresh = results.map(
-    (g, i) => g !== null && g.storage.serial > serial && !results.some((h, j) => j !== i && h?.storage === g.storage),
-  );
-  freshResults.set(results, fresh);
-  task.grads.forEach((g, i) => {
-    if (g === null || !task.owned[i] || task.captures !== null) return;
-    const position = results.findIndex((r) => r?.storage === g.storage);
-    if (position < 0) g.storage.free();
-    else if (results.filter((r) => r?.storage === g.storage).length === 1) fresh[position] = true;
-  });
+  const n = results.length;
+  const fresh = new Array<boolean>(n);
+  for (let i = 0; i < n; i++) {
+    const g = results[i];
+    fresh[i] = g !== null && g.storage.serial > serial && sharing(results, g) === 1;
+  }
+  task.fresh = fresh;
+  if (task.captures !== null) return;
+  for (let i = 0; i < task.grads.length; i++) {
+    const g = task.grads[i];
+    if (g === null || !task.owned[i]) continue;
+    const shared = sharing(results, g);
+    if (shared === 0) g.storage.free();
+    else if (shared === 1) fresh[results.findIndex((r) => r?.storage === g.storage)] = true;
+  }
+}
+
+/** How many of `results` have the storage of `tensor`. */
+function sharing(results: Gradients, tensor: Tensor): number {
+  let count = 0;
+  for (let i = 0; i < results.length; i++) if (results[i]?.storage === tensor.storage) count++;
+  return count;
 }
 
 /** Sends a node's results along its edges. */
@@ -242,7 +259,7 @@ function settle(
   options: BackwardOptions,
 ): void {
   const { nextNodes, nextOutputs } = task.node;
-  const fresh = results === null ? undefined : freshResults.get(results);
+  const { fresh } = task;
   if (results !== null && results.length < nextNodes.length) {
     throw new RuntimeError(
       `Function ${task.node.name()} returned an invalid number of gradients - expected ${nextNodes.length}, but got ${results.length}`,
@@ -254,7 +271,7 @@ function settle(
     const target = tasks.get(child) as Task;
     const grad = results === null ? null : results[i];
     if (grad !== null && grad !== undefined && (target.needed || target.captures !== null)) {
-      receive(target, nextOutputs[i], grad, fresh?.[i] ?? false, options);
+      receive(target, nextOutputs[i], grad, fresh !== null && fresh[i], options);
     }
     if (--target.pending === 0) ready.push(target);
   }

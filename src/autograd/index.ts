@@ -1,5 +1,5 @@
 /** `torch.autograd`. */
 export { type BackwardCallOptions, backward, type GradOptions, grad } from "./backward.ts";
 export { Function, FunctionContext, once_differentiable } from "./function.ts";
-export { type GradcheckOptions, gradcheck, gradgradcheck } from "./gradcheck.ts";
+export { GradcheckError, type GradcheckOptions, gradcheck, gradgradcheck } from "./gradcheck.ts";
 export { Node } from "./node.ts";

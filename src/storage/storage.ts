@@ -11,7 +11,20 @@ const SLAB = 16384;
 /** V8 does not see WebAssembly memory, so one storage in this many allocated bytes carries an untouched ArrayBuffer. */
 const BALLAST = 16 * 2 ** 20;
 
-const finalizers = new FinalizationRegistry<Region>((region) => heap.release(region));
+/** After this many of them without a finalizer having run, a synchronous stretch is under way, and they become rarer. */
+const PATIENCE = 8;
+
+const finalizers = new FinalizationRegistry<Region>((region) => {
+  idleBallasts = 0;
+  heap.release(region);
+});
+let idleBallasts = 0;
+
+/** Memory that V8 counts and nobody touches. Node's `allocUnsafeSlow` does not clear it, `new ArrayBuffer` does. */
+function makeBallast(bytes: number): object {
+  const node = (globalThis as { Buffer?: { allocUnsafeSlow(size: number): object } }).Buffer;
+  return node === undefined ? new ArrayBuffer(bytes) : node.allocUnsafeSlow(bytes);
+}
 
 let slab: Cell = newSlab();
 let slabUsed = 0;
@@ -42,7 +55,7 @@ export class Storage {
   private readonly cell: Cell;
   private readonly offset: number;
   /** Only there to be seen by the garbage collector. */
-  readonly ballast: ArrayBuffer | null;
+  readonly ballast: object | null;
 
   /** Takes `nbytes` bytes, not cleared. */
   constructor(nbytes: number) {
@@ -65,9 +78,10 @@ export class Storage {
     finalizers.register(this, region, this);
     if (tracked !== null) tracked.push(this);
     sinceBallast += nbytes;
-    if (sinceBallast >= BALLAST) {
-      this.ballast = new ArrayBuffer(Math.min(sinceBallast, 2 ** 30));
+    if (sinceBallast >= (idleBallasts < PATIENCE ? BALLAST : PATIENCE * BALLAST)) {
+      this.ballast = makeBallast(Math.min(sinceBallast, 2 ** 30));
       sinceBallast = 0;
+      idleBallasts++;
     } else this.ballast = null;
   }
 

@@ -16,6 +16,7 @@ export * from "./modules/margin-loss.ts";
 export * from "./modules/normalization.ts";
 export * from "./modules/padding.ts";
 export * from "./modules/pooling.ts";
+export * from "./modules/softmax.ts";
 export * from "./modules/sparse.ts";
 export { Buffer, Parameter } from "./parameter.ts";
 export type { IncompatibleKeys, StateDict } from "./state-dict.ts";

@@ -94,31 +94,32 @@ export class Module {
     return order === null ? names : [...new Set([...order.filter((name) => Object.hasOwn(this, name)), ...names])];
   }
 
-  private *entries<T>(accept: (value: unknown, name: string) => value is T): Generator<[string, T]> {
+  /** @internal The fields whose values `accept` takes, with their names. */
+  entries<T>(accept: (value: unknown, name: string) => value is T): [string, T][] {
+    const found: [string, T][] = [];
     for (const name of this.fieldNames()) {
       const value = (this as unknown as Record<string, unknown>)[name];
-      if (accept(value, name)) yield [name, value];
+      if (accept(value, name)) found.push([name, value]);
     }
+    return found;
   }
 
-  private *ownParameters(): Generator<[string, Parameter]> {
-    yield* this.entries((value): value is Parameter => value instanceof Parameter);
+  private ownParameters(): [string, Parameter][] {
+    return this.entries(isParameter);
   }
 
-  private *ownBuffers(): Generator<[string, Tensor]> {
+  private ownBuffers(): [string, Tensor][] {
     const { buffers } = this[registries];
-    yield* this.entries(
+    return this.entries(
       (value, name): value is Tensor => value instanceof Buffer || (is_tensor(value) && buffers.has(name)),
     );
   }
 
   /** @internal Parameters and persistent buffers of this module itself. */
-  *ownState(): Generator<[string, Tensor]> {
-    yield* this.ownParameters();
-    for (const [name, buffer] of this.ownBuffers()) {
-      const persistent = buffer instanceof Buffer ? buffer.persistent : this[registries].buffers.get(name);
-      if (persistent) yield [name, buffer];
-    }
+  ownState(): [string, Tensor][] {
+    const persistent = ([name, buffer]: [string, Tensor]): boolean =>
+      buffer instanceof Buffer ? buffer.persistent : this[registries].buffers.get(name) === true;
+    return [...this.ownParameters(), ...this.ownBuffers().filter(persistent)];
   }
 
   /** @internal */
@@ -135,8 +136,8 @@ export class Module {
   }
 
   /** @internal The direct children with their names, one that is there twice twice. */
-  childEntries(): Generator<[string, Module]> {
-    return this.entries((value): value is Module => value instanceof Module);
+  childEntries(): [string, Module][] {
+    return this.entries(isModule);
   }
 
   /** The direct children with their names, each once. */
@@ -361,7 +362,7 @@ export class Module {
           const { grad } = parameter;
           if (grad !== null) grad.data = fn(grad.data);
         }
-        for (const [name, buffer] of [...module.ownBuffers()]) {
+        for (const [name, buffer] of module.ownBuffers()) {
           const { persistent } = buffer as Buffer;
           module.setField(name, buffer instanceof Buffer ? new Buffer(fn(buffer), { persistent }) : fn(buffer));
         }
@@ -439,6 +440,14 @@ export class Module {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
+}
+
+function isModule(value: unknown): value is Module {
+  return value instanceof Module;
+}
+
+function isParameter(value: unknown): value is Parameter {
+  return value instanceof Parameter;
 }
 
 function requestedDType(x: DType | string | Device | Tensor | ToOptions | undefined): DType | null {

@@ -21,9 +21,7 @@ abstract class IndexedModules<M extends Module> extends Module {
 
   /** All children in order, repeated ones too. */
   protected items(): M[] {
-    const items: M[] = [];
-    for (const [, module] of this.childEntries()) items.push(module as M);
-    return items;
+    return this.childEntries().map(([, module]) => module as M);
   }
 
   [Symbol.iterator](): Iterator<M> {
@@ -38,7 +36,7 @@ abstract class IndexedModules<M extends Module> extends Module {
   }
 
   private replaceAll(modules: readonly M[]): void {
-    for (const [name] of [...this.childEntries()]) delete (this as unknown as Record<string, unknown>)[name];
+    for (const [name] of this.childEntries()) delete (this as unknown as Record<string, unknown>)[name];
     for (const [i, module] of modules.entries()) this.add_module(String(i), module);
   }
 
@@ -161,7 +159,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return this.items().map(([, module]) => module);
   }
   items(): [string, M][] {
-    return [...this.childEntries()] as [string, M][];
+    return this.childEntries() as [string, M][];
   }
   [Symbol.iterator](): Iterator<string> {
     return this.keys()[Symbol.iterator]();

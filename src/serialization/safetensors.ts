@@ -2,6 +2,7 @@
  * Safetensors files, which PyTorch programs read and write with the package `safetensors`: the length of a header as a
  * 64-bit integer, the header in JSON, then the bytes of the tensors. Source: https://huggingface.co/docs/safetensors
  */
+import "../ops/methods.ts";
 import * as dt from "../dtype.ts";
 import { KeyError, NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
 import { empty } from "../ops/creation.ts";

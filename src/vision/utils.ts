@@ -1,4 +1,5 @@
 /** `torchvision.utils`. */
+import "../ops/methods.ts";
 import { no_grad } from "../autograd/mode.ts";
 import { bindNamed } from "../ops/define/schema.ts";
 import { cat, stack } from "../ops/joining.ts";

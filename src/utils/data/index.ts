@@ -22,3 +22,6 @@ export {
   WeightedRandomSampler,
   type WeightedRandomSamplerArguments,
 } from "./sampler.ts";
+
+// Tensors have their methods whichever entry point is loaded.
+import "../../ops/methods.ts";

@@ -115,32 +115,31 @@ function checkOperands(x: Tensor, w: Tensor, bias: Tensor | null, attrs: ConvAtt
   if (attrs.dilation.some((s) => s <= 0)) {
     throw new RuntimeError(`dilation should be greater than zero, but got ${shapeText(attrs.dilation)}`);
   }
-  const weight = shapeText(w.sizes);
   if (w.sizes.length !== x.sizes.length) {
     throw new RuntimeError(
-      `Expected ${x.sizes.length}-dimensional input for ${x.sizes.length}-dimensional weight ${weight}, but got ${x.sizes.length}-dimensional input of size ${shapeText(x.sizes)} instead`,
+      `Expected ${x.sizes.length}-dimensional input for ${x.sizes.length}-dimensional weight ${shapeText(w.sizes)}, but got ${x.sizes.length}-dimensional input of size ${shapeText(x.sizes)} instead`,
     );
   }
   if (w.sizes[0] < groups) {
     throw new RuntimeError(
-      `Given groups=${groups}, expected weight to be at least ${groups} at dimension 0, but got weight of size ${weight} instead`,
+      `Given groups=${groups}, expected weight to be at least ${groups} at dimension 0, but got weight of size ${shapeText(w.sizes)} instead`,
     );
   }
   if (w.sizes[0] % groups !== 0) {
     throw new RuntimeError(
-      `Given groups=${groups}, expected weight to be divisible by ${groups} at dimension 0, but got weight of size [${weight}] instead`,
+      `Given groups=${groups}, expected weight to be divisible by ${groups} at dimension 0, but got weight of size [${shapeText(w.sizes)}] instead`,
     );
   }
   const channels = transposed ? w.sizes[0] : w.sizes[1] * groups;
   if (x.sizes[1] !== channels) {
     throw new RuntimeError(
-      `Given ${transposed ? `transposed=1` : `groups=${groups}`}, weight of size ${weight}, expected input${shapeText(x.sizes)} to have ${channels} channels, but got ${x.sizes[1]} channels instead`,
+      `Given ${transposed ? `transposed=1` : `groups=${groups}`}, weight of size ${shapeText(w.sizes)}, expected input${shapeText(x.sizes)} to have ${channels} channels, but got ${x.sizes[1]} channels instead`,
     );
   }
   const outputs = transposed ? w.sizes[1] * groups : w.sizes[0];
   if (bias !== null && (bias.sizes.length !== 1 || bias.sizes[0] !== outputs)) {
     throw new RuntimeError(
-      `Given ${transposed ? "transposed=1, " : ""}weight of size ${weight}, expected bias to be 1-dimensional with ${outputs} elements, but got bias of size ${shapeText(bias.sizes)} instead`,
+      `Given ${transposed ? "transposed=1, " : ""}weight of size ${shapeText(w.sizes)}, expected bias to be 1-dimensional with ${outputs} elements, but got bias of size ${shapeText(bias.sizes)} instead`,
     );
   }
   for (const other of bias === null ? [w] : [w, bias]) {

@@ -40,13 +40,28 @@ type GroupName = "batch" | "m" | "n" | "k";
 const GROUPS: readonly GroupName[] = ["batch", "m", "n", "k"];
 
 interface Group {
-  readonly sizes: number[];
+  readonly sizes: Shape;
   /** For each operand. */
-  readonly strides: number[][];
+  readonly strides: readonly Shape[];
+}
+
+const NO_STRIDES: Shape = Object.freeze([]);
+
+/** A group without dimensions, for each number of operands. */
+const emptyGroups: Group[] = [];
+
+function emptyGroup(operands: number): Group {
+  return (emptyGroups[operands] ??= { sizes: NO_STRIDES, strides: new Array<Shape>(operands).fill(NO_STRIDES) });
 }
 
 /** The dimensions of a group without those of size 1, adjacent ones merged where they are one in every operand. */
 function planGroup(sizes: Shape, operands: readonly ContractionOperand[], name: GroupName): Group {
+  if (sizes.length === 0 || (sizes.length === 1 && sizes[0] === 1)) return emptyGroup(operands.length);
+  if (sizes.length === 1) {
+    const given: Shape[] = [];
+    for (let i = 0; i < operands.length; i++) given.push(operands[i][name] ?? NO_STRIDES);
+    return { sizes, strides: given };
+  }
   const out: number[] = [];
   const strides: number[][] = operands.map(() => []);
   for (let d = 0; d < sizes.length; d++) {

@@ -92,9 +92,14 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
   // What the gradient needs of the old value is copied before it is overwritten.
   let before: Tensor | null = null;
   if (recorded && savesSelf(op, inputs)) before = self.clone();
+  // Other inputs are saved as they are now: one that shares memory with `self` must be noticed as changed.
+  const node = recorded ? makeNode(op, attrs, inputs, [self], before) : null;
   op.compute(inputs, attrs, self);
   self.version.value++;
-  if (recorded) rebaseHistory(self, makeNode(op, attrs, inputs, [self], before));
+  if (node !== null) {
+    node.saveOutputs([self]);
+    rebaseHistory(self, node);
+  }
   return self;
 }
 

@@ -271,7 +271,7 @@ function settle(
     const target = tasks.get(child) as Task;
     const grad = results === null ? null : results[i];
     if (grad !== null && grad !== undefined && (target.needed || target.captures !== null)) {
-      receive(target, nextOutputs[i], grad, fresh !== null && fresh[i], options);
+      receive(target, nextOutputs[i], grad, fresh?.[i] ?? false, options);
     }
     if (--target.pending === 0) ready.push(target);
   }

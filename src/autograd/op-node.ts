@@ -43,6 +43,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   private readonly inputDTypes: DType[];
   private readonly outputShapes: Shape[];
   private readonly outputDTypes: DType[];
+  private readonly outputMask: number;
   private savedInputs: (SavedTensor | null)[] | null;
   private savedOutputs: (SavedTensor | null)[] | null;
 
@@ -66,10 +67,16 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     this.outputShapes = outputs.map((t) => t.sizes);
     this.outputDTypes = outputs.map((t) => t.dtype);
     this.savedInputs = savedInputs;
-    this.savedOutputs =
-      outputMask === 0
-        ? []
-        : outputs.map((t, j) => (outputMask & (1 << (OUTPUT_BIT + j)) ? new SavedTensor(t, j) : null));
+    this.outputMask = outputMask;
+    this.savedOutputs = [];
+    this.saveOutputs(outputs);
+  }
+
+  /** Saves the outputs that gradients use, with the versions that they have now. */
+  saveOutputs(outputs: readonly Tensor[]): void {
+    const mask = this.outputMask;
+    if (mask === 0) return;
+    this.savedOutputs = outputs.map((t, j) => (mask & (1 << (OUTPUT_BIT + j)) ? new SavedTensor(t, j) : null));
   }
 
   override name(): string {

@@ -8,7 +8,7 @@ import { Tensor } from "../tensor.ts";
 import { fillWith, isDense, type MemoryFormat } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
 import type { Scalar } from "./define/promote.ts";
-import { bind } from "./define/schema.ts";
+import { bind, bindAs } from "./define/schema.ts";
 import { checkOverflow } from "./memory.ts";
 import { allocate } from "./row.ts";
 import { type BoundOptions, checkSizes, finish, inferred, OPTIONS, type TensorOptions } from "./tensor-options.ts";
@@ -46,11 +46,18 @@ export interface OutOptions extends TensorOptions {
 /** Sizes, and the options last. */
 export type SizesAndOptions<O = TensorOptions> = (number | Shape | O)[];
 
+// Composed once: a text made in each call would cost more than the rest of binding.
+const SIZE = `(ints size, *, ${OPTIONS}, Tensor? out=None, any? memory_format=None)`;
+const FULL = `full(int[] size, Scalar fill_value, *, ${OPTIONS}, Tensor? out=None)`;
+
 function filled(name: string, args: SizesAndOptions<OutOptions>, value: number | null): Tensor {
-  const [sizes, dtype, device, requiresGrad, , , out] = bind(
-    `${name}(ints size, *, ${OPTIONS}, Tensor? out=None, any? memory_format=None)`,
-    args,
-  ) as [number[], ...BoundOptions, unknown, boolean, Tensor | null];
+  const [sizes, dtype, device, requiresGrad, , , out] = bindAs(name, SIZE, args) as [
+    number[],
+    ...BoundOptions,
+    unknown,
+    boolean,
+    Tensor | null,
+  ];
   requireCpu(device);
   if (value !== null && sizes.some((s) => s < 0))
     throw new RuntimeError(`${name}: Dimension size must be non-negative.`);
@@ -77,10 +84,14 @@ export function empty(...size: SizesAndOptions<OutOptions>): Tensor {
 
 /** A tensor of `fill_value`; whole numbers give int64, fractions the default float type, booleans bool. */
 export function full(size: number | Shape, fill_value: Scalar, options?: OutOptions): Tensor {
-  const [sizes, value, dtype, device, requiresGrad, , , out] = bind(
-    `full(int[] size, Scalar fill_value, *, ${OPTIONS}, Tensor? out=None)`,
-    [size, fill_value, options],
-  ) as [number[], Scalar, ...BoundOptions, unknown, boolean, Tensor | null];
+  const [sizes, value, dtype, device, requiresGrad, , , out] = bind(FULL, [size, fill_value, options]) as [
+    number[],
+    Scalar,
+    ...BoundOptions,
+    unknown,
+    boolean,
+    Tensor | null,
+  ];
   requireCpu(device);
   if (sizes.some((s) => s < 0)) throw new RuntimeError("full: Dimension size must be non-negative.");
   const type = dtype ?? out?.dtype ?? inferred([value], requiresGrad);
@@ -91,6 +102,8 @@ export function full(size: number | Shape, fill_value: Scalar, options?: OutOpti
 }
 
 const LIKE = `${OPTIONS}, any? memory_format=None`;
+const SELF_LIKE = `(Tensor self, *, ${LIKE})`;
+const FULL_LIKE = `(Tensor self, Scalar fill_value, *, ${LIKE})`;
 type BoundLike = [...BoundOptions, unknown, boolean, MemoryFormat | null];
 
 function like(x: Tensor, [dtype, device, , , , format]: BoundLike): Tensor {
@@ -104,7 +117,7 @@ function like(x: Tensor, [dtype, device, , , , format]: BoundLike): Tensor {
 }
 
 function filledLike(name: string, self: Tensor, options: LikeOptions | undefined, value: number | null): Tensor {
-  const [x, ...rest] = bind(`${name}(Tensor self, *, ${LIKE})`, [self, options]) as [Tensor, ...BoundLike];
+  const [x, ...rest] = bindAs(name, SELF_LIKE, [self, options]) as [Tensor, ...BoundLike];
   const out = like(x, rest);
   if (value !== null) fillWith(out, value);
   return finish(out, rest[2]);
@@ -127,11 +140,11 @@ export function empty_like(input: Tensor, options?: LikeOptions): Tensor {
 
 /** A tensor of `fill_value` with the shape and the dtype of `input`. */
 export function full_like(input: Tensor, fill_value: Scalar, options?: LikeOptions): Tensor {
-  const [x, value, ...rest] = bind(`full_like(Tensor self, Scalar fill_value, *, ${LIKE})`, [
-    input,
-    fill_value,
-    options,
-  ]) as [Tensor, Scalar, ...BoundLike];
+  const [x, value, ...rest] = bindAs("full_like", FULL_LIKE, [input, fill_value, options]) as [
+    Tensor,
+    Scalar,
+    ...BoundLike,
+  ];
   const out = like(x, rest);
   checkOverflow(value, out.dtype);
   fillWith(out, value);

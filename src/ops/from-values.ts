@@ -135,6 +135,8 @@ function commonType(values: readonly Scalar[], types: ReadonlySet<DType>, requir
   return type ?? scalarDType(0);
 }
 
+const TENSOR = `tensor(any data, *, ${OPTIONS})`;
+
 /**
  * A tensor of `data`: a number, nested arrays, a typed array (which keeps its type) or a tensor; always a copy. Without
  * `dtype`, booleans give bool, whole numbers and bigints int64, and anything else the default float type. Whole numbers
@@ -142,10 +144,7 @@ function commonType(values: readonly Scalar[], types: ReadonlySet<DType>, requir
  * Source: https://pytorch.org/docs/stable/generated/torch.tensor.html
  */
 export function tensor(data: TensorData, options?: TensorOptions): Tensor {
-  const [, dtype, device, requiresGrad] = bind(`tensor(any data, *, ${OPTIONS})`, [data, options]) as [
-    unknown,
-    ...BoundOptions,
-  ];
+  const [, dtype, device, requiresGrad] = bind(TENSOR, [data, options]) as [unknown, ...BoundOptions];
   requireCpu(device);
   return finish(fromValues(data, dtype, requiresGrad), requiresGrad);
 }

@@ -11,7 +11,7 @@ import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
 import { empty, empty_like, type LikeOptions, type SizesAndOptions } from "./creation.ts";
 import { primitive } from "./define/primitive.ts";
-import { bind } from "./define/schema.ts";
+import { bind, bindAs } from "./define/schema.ts";
 import { elementsOf, floatsOf } from "./memory.ts";
 import { fillInOrder, type GeneratorOption, generatorOf } from "./random-fill.ts";
 import { normal_, random_, uniform_ } from "./random-methods.ts";
@@ -23,6 +23,7 @@ export interface RandomOptions extends TensorOptions, GeneratorOption {
 }
 
 const RANDOM = `any? generator=None, Tensor? out=None, ${OPTIONS}`;
+const SIZE_RANDOM = `(ints size, *, ${RANDOM})`;
 type BoundRandom = [unknown, Tensor | null, ...BoundOptions];
 
 function sampled(
@@ -40,13 +41,13 @@ function sampled(
 
 /** Samples of [0, 1): `rand(2, 3)`, `rand([2, 3], { generator })`. */
 export function rand(...size: SizesAndOptions<RandomOptions>): Tensor {
-  const [sizes, ...rest] = bind(`rand(ints size, *, ${RANDOM})`, size) as [number[], ...BoundRandom];
+  const [sizes, ...rest] = bindAs("rand", SIZE_RANDOM, size) as [number[], ...BoundRandom];
   return sampled(rest, sizes, dt.get_default_dtype(), (x, generator) => uniform_(x, 0, 1, { generator }));
 }
 
 /** Normal samples of mean 0 and standard deviation 1. */
 export function randn(...size: SizesAndOptions<RandomOptions>): Tensor {
-  const [sizes, ...rest] = bind(`randn(ints size, *, ${RANDOM})`, size) as [number[], ...BoundRandom];
+  const [sizes, ...rest] = bindAs("randn", SIZE_RANDOM, size) as [number[], ...BoundRandom];
   return sampled(rest, sizes, dt.get_default_dtype(), (x, generator) => normal_(x, 0, 1, { generator }));
 }
 

@@ -21,6 +21,7 @@ export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/blending.ts";
 export * from "./ops/comparison.ts";
+export { clone } from "./ops/conversion.ts";
 export {
   conv_transpose1d,
   conv_transpose2d,
@@ -38,6 +39,7 @@ export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
 export * from "./ops/embedding.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
+export { frexp } from "./ops/frexp.ts";
 export * from "./ops/index-slices.ts";
 export {
   argwhere,

@@ -10,6 +10,7 @@ import { type PrimitiveSpec, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
 import { checkSizes } from "./tensor-options.ts";
+import { as_strided } from "./views.ts";
 
 /** Gives `self` the geometry and the history of `make()`, a view of it. */
 function become(self: Tensor, make: () => Tensor): Tensor {
@@ -18,6 +19,7 @@ function become(self: Tensor, make: () => Tensor): Tensor {
   const node = view.gradFn;
   self.sizes = view.sizes;
   self.strides = view.strides;
+  self.offset = view.offset;
   self.contiguousLayout = view.contiguousLayout;
   self.version.value++;
   if (node !== null) setHistory(self, node, 0);
@@ -51,6 +53,11 @@ function normalizeDimList(dims: readonly number[], rank: number): number[] {
 /** A view without the dimensions of size 1, or without those of `dim` that have size 1. */
 export function squeeze(self: Tensor, dim?: number | Shape): Tensor {
   return squeezed(self, dim, 0);
+}
+
+/** `as_strided` of this very tensor. */
+export function as_strided_(self: Tensor, size: Shape, stride: Shape, storage_offset?: number | null): Tensor {
+  return become(self, () => as_strided(self, size, stride, storage_offset));
 }
 
 /** `squeeze` of this very tensor. */

@@ -16,6 +16,7 @@ import * as diagonals from "./diagonals.ts";
 import * as dimensions from "./dimensions.ts";
 import * as exponential from "./exponential.ts";
 import * as extrema from "./extrema.ts";
+import * as frexp from "./frexp.ts";
 import * as gradient from "./gradient-methods.ts";
 import * as indexSlices from "./index-slices.ts";
 import * as indexing from "./indexing.ts";
@@ -63,6 +64,7 @@ const modules = [
   softmax,
   statistics,
   extrema,
+  frexp,
   addmm,
   arithmetic,
   conversion,
@@ -101,6 +103,7 @@ type Ops = typeof addmm &
   typeof arithmetic &
   typeof conversion &
   typeof creation &
+  typeof frexp &
   typeof gradient &
   typeof matmul &
   typeof random &

@@ -113,3 +113,10 @@ export const hypot: Binary = binary("hypot", {
   check: onlyFloat("hypot_cpu"),
   tensorsOnly: true,
 });
+
+/** The angle of each element in the complex plane: π for negative numbers, else 0. */
+export const angle: Unary = unary("angle", {
+  kernel: (x) => x.isnan().select(x, x.lt(0).select(constant(x.type, Math.PI), 0)),
+  grad: (g) => g.new_zeros(g.shape),
+  promote: "int_to_float",
+});

@@ -29,10 +29,39 @@ const asStridedOp = primitive<Geometry & { base: Geometry }>({
   name: "as_strided",
   view: "view",
   compute: ([x], { sizes, strides, offset }) => viewOf(x, sizes, strides, offset),
-  gradient: (g, c) => [
-    g.new_zeros(c.shape(0))._as_strided_add(g, c.attrs.sizes, c.attrs.strides, c.attrs.offset - c.attrs.base.offset),
-  ],
+  gradient: (g, c) => [stridedGradient(g, c.attrs, c.attrs.base)],
 });
+
+/**
+ * The gradient of the elements at `base` from that of the elements at `view` of the same memory: added up where elements
+ * of the view are the same memory, and shared out where elements of the base are.
+ */
+function stridedGradient(g: Tensor, view: Geometry, base: Geometry): Tensor {
+  const start = Math.min(view.offset, base.offset);
+  const extent = ({ sizes, strides, offset }: Geometry): number =>
+    offset - start + 1 + sizes.reduce((n, s, d) => n + (s - 1) * strides[d], 0);
+  if (base.sizes.includes(0) || view.sizes.includes(0)) return g.new_zeros(base.sizes);
+  let memory = g.new_zeros([Math.max(extent(base), extent(view))]);
+  memory = memory._as_strided_add(g, view.sizes, view.strides, view.offset - start);
+  if (overlaps(base)) {
+    const ones = g.new_ones(base.sizes);
+    const count = g.new_zeros(memory.sizes)._as_strided_add(ones, base.sizes, base.strides, base.offset - start);
+    memory = memory.div(count);
+  }
+  return memory.as_strided(base.sizes, base.strides, base.offset - start);
+}
+
+/** Whether elements may share memory: some stride is less than the extent of the dimensions with smaller strides. */
+function overlaps({ sizes, strides }: Geometry): boolean {
+  const order = sizes.map((_, d) => d).filter((d) => sizes[d] > 1);
+  order.sort((a, b) => strides[a] - strides[b]);
+  let extent = 0;
+  for (const d of order) {
+    if (strides[d] <= extent) return true;
+    extent += (sizes[d] - 1) * strides[d];
+  }
+  return false;
+}
 
 /** A view with any sizes and strides (in elements) from `storage_offset` of the storage. */
 export function as_strided(self: Tensor, size: Shape, stride: Shape, storage_offset?: number | null): Tensor {

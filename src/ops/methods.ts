@@ -171,6 +171,7 @@ type AnyFunction = (...args: unknown[]) => unknown;
 
 function methodOf(f: AnyFunction): AnyFunction {
   return function (this: Tensor, a?: unknown, b?: unknown, ...rest: unknown[]): unknown {
+    // biome-ignore lint/complexity/noArguments: how many were given decides, undefined or not.
     switch (arguments.length) {
       case 0:
         return f(this);

@@ -70,7 +70,7 @@ function run(spec: UpdateSpec, inputs: readonly Tensor[], scalars: readonly numb
         params,
         variant,
       );
-      results.forEach((value, k) => row.store(inputs.length + k, value));
+      for (const [k, value] of results.entries()) row.store(inputs.length + k, value);
     },
   });
 }

@@ -21,7 +21,7 @@ export interface RowResult {
 }
 
 export interface Effort {
-  /** Milliseconds before anything counts: compilers and caches settle. */
+  /** Before anything counts each contender runs for stretches of so many milliseconds until they get no faster. */
   readonly warmup: number;
   readonly rounds: number;
   /** Milliseconds for each contender in each round. */
@@ -47,12 +47,23 @@ export async function measureRow(row: Row, contenders: readonly Contender[], eff
       outcomes[name] = { error: messageOf(error) };
     }
   }
-  for (const { prepared } of entrants) await prepared.measure(effort.warmup);
+  for (const { prepared } of entrants) await warmUp(prepared, effort.warmup);
   for (let round = 0; round < effort.rounds; round++) {
     for (const { prepared, times } of entrants) times.push(...(await prepared.measure(effort.turn)));
   }
   for (const { name, difference, times } of entrants) outcomes[name] = { timing: timingOf(times), difference };
   return { row: row.name, outcomes };
+}
+
+/** Lets compilers and caches settle. A training step is much code, of which V8 compiles piece after piece. */
+async function warmUp(prepared: Prepared, milliseconds: number): Promise<void> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let stretch = 0, stale = 0; stretch < 12 && stale < 2; stretch++) {
+    const { median } = timingOf([...(await prepared.measure(milliseconds))]);
+    if (median < best * 0.97) stale = 0;
+    else stale++;
+    best = Math.min(best, median);
+  }
 }
 
 function messageOf(error: unknown): string {

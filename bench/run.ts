@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
 });
 
 const THREADS = 1;
-const effort: Effort = options.quick ? { warmup: 60, rounds: 4, turn: 25 } : { warmup: 300, rounds: 10, turn: 100 };
+const effort: Effort = options.quick ? { warmup: 80, rounds: 4, turn: 25 } : { warmup: 200, rounds: 10, turn: 100 };
 
 const pattern = new RegExp(options.only);
 const chosen = rows.filter((row) => pattern.test(row.name));

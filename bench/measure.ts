@@ -58,7 +58,7 @@ export async function measureRow(row: Row, contenders: readonly Contender[], eff
 /** Lets compilers and caches settle. A training step is much code, of which V8 compiles piece after piece. */
 async function warmUp(prepared: Prepared, milliseconds: number): Promise<void> {
   let best = Number.POSITIVE_INFINITY;
-  for (let stretch = 0, stale = 0; stretch < 12 && stale < 2; stretch++) {
+  for (let stretch = 0, stale = 0; stretch < 12 && stale < 3; stretch++) {
     const { median } = timingOf([...(await prepared.measure(milliseconds))]);
     if (median < best * 0.97) stale = 0;
     else stale++;

@@ -158,6 +158,10 @@ export class Tensor {
   get is_leaf(): boolean {
     return this.grad_fn === null;
   }
+  /** Whether backward keeps the gradient of this tensor, which is not a leaf, in `.grad`. */
+  get retains_grad(): boolean {
+    return this.retainsGrad;
+  }
   get output_nr(): number {
     return this.outputNumber;
   }

@@ -235,7 +235,6 @@ function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unk
   context.needs_input_grad = args.map((a) => is_tensor(a) && a.requires_grad);
   // Taken before forward, which may change inputs in place.
   const edges = inputs.map(gradientEdge);
-  const versions = inputs.map((t) => t._version);
   const forward = statics.forward as (...all: unknown[]) => unknown;
   const separate = statics.setup_context as
     | ((context: FunctionContext, inputs: unknown, output: unknown) => void)
@@ -249,7 +248,7 @@ function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unk
   const several = Array.isArray(output);
   const raw = several ? (output as unknown[]) : [output];
   const { dirty } = FunctionContext.internals(context);
-  checkDirty(dirty, raw, inputs, edges, versions, recorded);
+  checkDirty(dirty, raw, inputs, edges, recorded);
   const outputs = raw.map((t) => (is_tensor(t) ? adopt(t, inputs, dirty, several) : t));
   if (recorded) record(statics, context, args.length, positions, inputs, edges, outputs);
   return several ? outputs : outputs[0];
@@ -260,7 +259,6 @@ function checkDirty(
   outputs: readonly unknown[],
   inputs: readonly Tensor[],
   edges: readonly (Edge | null)[],
-  versions: readonly number[],
   recorded: boolean,
 ): void {
   for (const t of dirty) {
@@ -270,8 +268,8 @@ function checkDirty(
       );
     }
     const i = inputs.indexOf(t);
-    // A change that no op counted, such as one through `.data`, counts too.
-    if (i >= 0 && t._version === versions[i]) t.version.value++;
+    // A change that no op has counted, such as one through `.data`, counts too.
+    t.version.value++;
     if (!recorded) continue;
     if (t.viewInfo === null && i >= 0 && edges[i] !== null && t.is_leaf) {
       throw new RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.");

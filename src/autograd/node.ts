@@ -81,7 +81,7 @@ function pushRemovable<T>(list: T[], entry: T): { remove(): void } {
 
 /** `Exp` for `ExpBackward0`: what PyTorch's messages call an operation. */
 export function operationName(node: Node): string {
-  return node.name().replace(/Backward\d*$/, "");
+  return node.name().replace(/Backwards?\d*$/, "");
 }
 
 /** A tensor kept for backward, with the version it had. */
@@ -99,7 +99,7 @@ export class SavedTensor {
   unpack(node: Node): Tensor {
     const { tensor, output } = this;
     if (tensor.version.value !== this.version) {
-      const maker = output >= 0 ? node : tensor.gradFn;
+      const maker = output >= 0 ? node : tensor.grad_fn;
       const which = maker
         ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
         : "";

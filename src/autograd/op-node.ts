@@ -82,7 +82,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   override name(): string {
     // PyTorch numbers the overloads of an op; those whose number is not 0 have it in their name.
     const name = this.op.nodeName;
-    return /Backward\d$/.test(name) ? name : `${name}0`;
+    return /Backwards?\d$|Backwards$/.test(name) ? name : `${name}0`;
   }
 
   input(i: number): Tensor {

@@ -253,8 +253,10 @@ export function rebaseHistory(self: Tensor, node: Node, output = 0, input = 0): 
     return;
   }
   const base = view.base;
+  const before = base.gradFn;
   base.gradFn = new CopySlices(base, self, node, input);
   base.outputNumber = 0;
+  moveRetained(base, before, base.gradFn, 0);
   // Any view of the base, this one too, finds its version changed and derives its history from the base's.
   self.gradFn = new ViewOfBase(base, self);
   self.outputNumber = 0;

@@ -99,6 +99,7 @@ const trueDivide = binary("div", {
 /** A quotient rounded to a whole number, in the common type of the operands. Its gradient is 0. */
 const roundedDivide = new PointwiseOp({
   name: "div",
+  nodeName: "DivBackward2",
   operands: 2,
   kernel: ([a, b], _, { variant }) => (variant === "floor" ? floorDivide(a, b) : truncatedQuotient(a, b)),
   gradients: [(g) => zerosLike(g), (g) => zerosLike(g)],
@@ -162,6 +163,7 @@ export const floor_divide: Binary = binary("floor_divide", {
 
 /** Remainder with the sign of the divisor, as Python's `%`. */
 export const remainder: Binary = binary("remainder", {
+  overload: ([, number]) => (number ? 0 : 1),
   kernel: (a, b) => modulus(a, b),
   gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "floor" }))],
   saves: [[], [0, 1]],
@@ -171,6 +173,7 @@ export const remainder: Binary = binary("remainder", {
 
 /** Remainder with the sign of the dividend, as C's `fmod`. */
 export const fmod: Binary = binary("fmod", {
+  overload: ([, number]) => (number ? 0 : 1),
   kernel: (a, b) => a.rem(b),
   gradients: [(g) => g, (g, c) => g.neg().mul(divide(c.operand(0), c.operand(1), { rounding_mode: "trunc" }))],
   saves: [[], [0, 1]],

@@ -14,6 +14,7 @@ import { notBool, onlyFloat } from "./kernels/guards.ts";
 
 /** The magnitude of `self` with the sign of `other`, which zeros have too. */
 export const copysign: Binary = binary("copysign", {
+  overload: ([, number]) => (number ? 1 : 0),
   promote: "int_to_float",
   kernel: (a, b) => withSignOf(a, b),
   gradients: [(g, c) => g.mul(c.result.div(c.operand(0)).masked_fill(c.tensor(0).eq(0), 0)), (g) => zerosLike(g)],
@@ -81,6 +82,7 @@ export const logaddexp2: Binary = binary("logaddexp2", {
 
 const lerpOp = new PointwiseOp({
   name: "lerp",
+  overload: ([, , weight]) => (weight ? 0 : 1),
   operands: 3,
   // From the nearer end, so that weight 1 gives `end` exactly.
   kernel: ([start, end, weight]) => {

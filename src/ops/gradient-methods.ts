@@ -47,7 +47,7 @@ function setRequiresGrad(self: Tensor, value: boolean): void {
   }
   if (value && !self.dtype.is_floating_point) {
     throw new RuntimeError(
-      `only Tensors of floating point dtype can require gradients, but this one is ${self.dtype}: make it with { dtype: torch.float32 }, or from numbers that are not all whole`,
+      `only Tensors of floating point dtype can require gradients. This one is ${self.dtype}: make it with { dtype: torch.float32 }, or from numbers that are not all whole`,
     );
   }
   self.leafRequiresGrad = value;

@@ -61,6 +61,7 @@ function selectWhere(...args: unknown[]): Tensor | Tensor[] {
 
 const maskedFillOp: PointwiseOp = new PointwiseOp({
   name: "masked_fill",
+  overload: ([, , value]) => (value ? 0 : 1),
   operands: 3,
   raw: [1],
   kernel: ([x, mask, value]) => mask.select(value, x),
@@ -175,6 +176,7 @@ function clampKernel(x: Expr, bounds: readonly Expr[], variant: string): Expr {
 
 const clampOp: PointwiseOp = new PointwiseOp({
   name: "clamp",
+  overload: ([, ...bounds]) => (bounds.includes(true) ? 1 : 0),
   operands: 3,
   kernel: ([x, ...bounds], _, { variant, type }) => {
     // Bounds of bool tensors are bool themselves.

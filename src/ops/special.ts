@@ -90,6 +90,7 @@ export const logit: Logit = Object.assign(
 
 /** `self * log(other)`, and 0 where `self` is 0. */
 export const xlogy: Binary = binary("xlogy", {
+  overload: ([first, second]) => (first ? 1 : second ? 2 : 0),
   promote,
   kernel: (x, y) => y.isnan().select(y, x.eq(0).select(constant(x.type, 0), x.mul(y.log()))),
   gradients: [

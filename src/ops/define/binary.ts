@@ -19,7 +19,7 @@ export interface Binary<Options extends object = OutOption> {
   readonly op: PointwiseOp;
 }
 
-export interface BinarySpec extends Pick<PointwiseSpec, "scalars" | "check" | "guard" | "nodeName"> {
+export interface BinarySpec extends Pick<PointwiseSpec, "scalars" | "check" | "guard" | "nodeName" | "overload"> {
   readonly kernel: (a: Expr, b: Expr, scalars: Readonly<Record<string, Expr>>, info: KernelInfo) => Expr;
   /** Gradients of both operands: formulas over `context.operand(0)`, `context.operand(1)` and `context.result`. */
   readonly gradients?: readonly [GradientFormula | null, GradientFormula | null];

@@ -82,6 +82,8 @@ export interface PointwiseSpec {
   readonly allowsOverlap?: boolean;
   /** PyTorch's node name if it is not the capitalized op name with `Backward`. */
   readonly nodeName?: string;
+  /** PyTorch's number of the overload, where it depends on which operands are numbers: `PowBackward1` for two tensors. */
+  readonly overload?: (isNumber: readonly boolean[]) => number;
 }
 
 export { allocateLike };
@@ -237,7 +239,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     this.spec = spec;
     this.defaults = op.defaults;
     this.name = spec.name;
-    this.nodeName = spec.nodeName ?? nodeNameOf(spec.name);
+    this.nodeName = (spec.nodeName ?? nodeNameOf(spec.name)) + (spec.overload?.(isNumber) ?? "");
     this.allowsOverlap = spec.allowsOverlap === true;
     this.differentiable = spec.gradients !== undefined;
     this.key = `${spec.name}:${key}`;

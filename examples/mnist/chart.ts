@@ -7,18 +7,19 @@ const BOTTOM = 34;
 const TOP = 12;
 const RIGHT = 12;
 
-/** The loss of every step, faintly, and its running mean. `epochs` marks the steps at which a new epoch begins. */
+/** The loss of every step, faintly, and its running mean. A line marks where an epoch begins. */
 export function lossChart(losses: readonly number[], stepsInEpoch: number): string {
   const shown = losses.map((v) => Math.max(v, 1e-4));
   const smooth = runningMean(shown, Math.max(1, Math.round(losses.length / 60)));
   const low = Math.log10(Math.min(...thinned(shown)));
   const high = Math.log10(Math.max(...thinned(shown)));
-  const x = (step: number): number => LEFT + ((WIDTH - LEFT - RIGHT) * step) / Math.max(1, losses.length - 1);
+  const tenths = (n: number): number => Math.round(10 * n) / 10;
+  const x = (step: number): number => tenths(LEFT + ((WIDTH - LEFT - RIGHT) * step) / Math.max(1, losses.length - 1));
   const y = (v: number): number =>
-    TOP + ((HEIGHT - TOP - BOTTOM) * (high - Math.log10(v))) / Math.max(1e-9, high - low);
+    tenths(TOP + ((HEIGHT - TOP - BOTTOM) * (high - Math.log10(v))) / Math.max(1e-9, high - low));
   const path = (values: readonly number[]): string =>
     sampled(values)
-      .map(([i, v]) => `${x(i).toFixed(1)},${y(v).toFixed(1)}`)
+      .map(([i, v]) => `${x(i)},${y(v)}`)
       .join(" ");
   const ticks = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3].filter(
     (v) => Math.log10(v) >= low && Math.log10(v) <= high,

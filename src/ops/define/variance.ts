@@ -19,7 +19,7 @@ export interface VarianceOptions {
   readonly out?: Tensor;
 }
 
-interface VarianceAttrs extends ReducedDims {
+export interface VarianceAttrs extends ReducedDims {
   readonly correction: number;
   /** No dimensions were given. */
   readonly all: boolean;

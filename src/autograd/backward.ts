@@ -82,12 +82,13 @@ export function backward(
   }
   const roots = list(tensors, "tensors");
   const createGraph = flag(values, "create_graph") ?? false;
+  const retainGraph = flag(values, "retain_graph") ?? createGraph;
   const inputs = values.inputs === undefined || values.inputs === null ? undefined : list(values.inputs, "inputs");
   if (inputs !== undefined && inputs.length === 0)
     throw new RuntimeError("`inputs` argument to `backward()` cannot be empty.");
   runBackward(roots, rootGradients(roots, values.grad_tensors), {
     createGraph,
-    retainGraph: flag(values, "retain_graph") ?? createGraph,
+    retainGraph,
     inputs,
     accumulate: true,
   });
@@ -134,6 +135,8 @@ export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]):
   const wanted = list(inputs, "inputs");
   const materialize = flag(values, "materialize_grads") ?? false;
   const allowUnused = flag(values, "allow_unused");
+  const createGraph = flag(values, "create_graph") ?? false;
+  const retainGraph = flag(values, "retain_graph") ?? createGraph;
   if (allowUnused === false && materialize) {
     throw new ValueError(
       "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.",
@@ -143,10 +146,9 @@ export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]):
   for (const input of wanted) {
     if (gradientEdge(input) === null) throw new RuntimeError("One of the differentiated Tensors does not require grad");
   }
-  const createGraph = flag(values, "create_graph") ?? false;
   const results = runBackward(roots, rootGradients(roots, values.grad_outputs), {
     createGraph,
-    retainGraph: flag(values, "retain_graph") ?? createGraph,
+    retainGraph,
     inputs: wanted,
     accumulate: false,
   });

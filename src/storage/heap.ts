@@ -10,12 +10,12 @@
  *   Coming back shows that the data was alive, so the soft limit rises with it; garbage never raises it.
  */
 import { RuntimeError } from "../errors.ts";
+import { classSize, FreeList } from "./free-list.ts";
 
 const PAGE = 65536;
 const MAX_PAGES = 65536;
 /** Addresses below are scratch of the engine: parameter blocks. 0 is never a valid address. */
 const RESERVED = 65536;
-const ALIGN = 64;
 
 /** A block of the heap in use. */
 export interface Region {
@@ -55,13 +55,6 @@ export interface MemoryStats {
   restored_bytes: number;
 }
 
-/** Size classes: eight steps a doubling, so at most 12.5 % of a block is wasted. */
-function classSize(bytes: number): number {
-  if (bytes <= 512) return (bytes + ALIGN - 1) & ~(ALIGN - 1);
-  const step = 2 ** Math.max(6, Math.floor(Math.log2(bytes - 1)) - 3);
-  return Math.ceil(bytes / step) * step;
-}
-
 export class Heap {
   readonly memory: WebAssembly.Memory;
   /** Views of the whole memory, replaced when it grows. */
@@ -72,8 +65,7 @@ export class Heap {
   i64!: BigInt64Array;
 
   private top = RESERVED;
-  private readonly free = new Map<number, number[]>();
-  private freeBytes = 0;
+  private readonly free = new FreeList();
   private readonly live = new Map<number, Cell>();
   private softLimit: number;
   private hardLimit: number;
@@ -118,12 +110,8 @@ export class Heap {
   /** Takes a block of at least `bytes` bytes (its contents are whatever was there). */
   allocate(bytes: number): Region {
     const size = classSize(bytes);
-    const stack = this.free.get(size);
-    let address: number;
-    if (stack !== undefined && stack.length > 0) {
-      address = stack.pop() as number;
-      this.freeBytes -= size;
-    } else address = this.carve(size);
+    let address = this.free.take(size);
+    if (address === 0) address = this.carve(size);
     const stats = this.stats;
     stats.allocated += size;
     if (stats.allocated > stats.allocated_peak) stats.allocated_peak = stats.allocated;
@@ -144,14 +132,7 @@ export class Heap {
     region.dead = true;
     this.live.delete(region.address);
     this.stats.allocated -= region.size;
-    this.pushFree(region.address, region.size);
-  }
-
-  private pushFree(address: number, size: number): void {
-    const stack = this.free.get(size);
-    if (stack === undefined) this.free.set(size, [address]);
-    else stack.push(address);
-    this.freeBytes += size;
+    this.free.add(region.address, region.size);
   }
 
   /** A block for the engine itself, never freed. */
@@ -159,10 +140,12 @@ export class Heap {
     return this.allocate(bytes).address;
   }
 
+  /** A block where the free list has none of its class. */
   private carve(size: number): number {
     const resident = this.memory.buffer.byteLength;
-    if (this.top + size > resident && this.freeBytes >= Math.max(size, resident / 4)) {
-      const found = this.takeFromFree(size);
+    // Joining costs a sort of all free blocks, so there must be something to gain by it.
+    if (this.top + size > resident && this.free.bytes >= Math.max(size, resident / 4)) {
+      const found = this.joinAndTake(size);
       if (found !== 0) return found;
     }
     if (this.top + size > Math.min(this.softLimit, this.hardLimit)) {
@@ -170,6 +153,15 @@ export class Heap {
       if (found !== 0) return found;
     }
     return this.extend(size);
+  }
+
+  private joinAndTake(size: number): number {
+    this.top = this.free.join(this.top);
+    const found = this.free.take(size);
+    if (found !== 0 || this.top + size > this.memory.buffer.byteLength) return found;
+    const address = this.top;
+    this.top += size;
+    return address;
   }
 
   private extend(size: number): number {
@@ -197,61 +189,8 @@ export class Heap {
     );
   }
 
-  /** Joins neighbouring free blocks and cuts `size` bytes out of the best fit; 0 if there is none. */
-  private takeFromFree(size: number): number {
-    const blocks: { address: number; size: number }[] = [];
-    for (const [blockSize, stack] of this.free) for (const address of stack) blocks.push({ address, size: blockSize });
-    blocks.sort((a, b) => a.address - b.address);
-    const joined: { address: number; size: number }[] = [];
-    for (const block of blocks) {
-      const last = joined[joined.length - 1];
-      if (last !== undefined && last.address + last.size === block.address) last.size += block.size;
-      else joined.push({ ...block });
-    }
-    this.free.clear();
-    this.freeBytes = 0;
-    const last = joined[joined.length - 1];
-    if (last !== undefined && last.address + last.size === this.top) {
-      this.top = last.address;
-      joined.pop();
-    }
-    let best: { address: number; size: number } | undefined;
-    for (const block of joined) if (block.size >= size && (!best || block.size < best.size)) best = block;
-    let address = 0;
-    if (best) {
-      address = best.address;
-      best.address += size;
-      best.size -= size;
-    } else if (this.top + size <= this.memory.buffer.byteLength) {
-      address = this.top;
-      this.top += size;
-    }
-    for (const block of joined) this.addFreeRange(block.address, block.size);
-    return address;
-  }
-
-  /** Enters a free range as blocks of class sizes: the largest that fits, then the rest. */
-  private addFreeRange(address: number, size: number): void {
-    while (size >= ALIGN) {
-      let take = size;
-      if (classSize(size) !== size) {
-        // The greatest class size below `size`.
-        const step = size <= 512 ? ALIGN : 2 ** Math.max(6, Math.floor(Math.log2(size)) - 3);
-        take = Math.floor(size / step) * step;
-        while (classSize(take) !== take) take -= ALIGN;
-      }
-      this.pushFree(address, take);
-      address += take;
-      size -= take;
-    }
-  }
-
   /** Spills the blocks used longest ago until `size` bytes in one piece are free, or nothing is left to spill. */
   private makeRoom(size: number): number {
-    if (this.freeBytes >= size) {
-      const found = this.takeFromFree(size);
-      if (found !== 0) return found;
-    }
     const cells = [...this.live.values()].filter((cell) => cell.lastUse !== this.epoch);
     cells.sort((a, b) => a.lastUse - b.lastUse);
     // A quarter of the limit at a time, so that the cost of sorting and joining is spread.
@@ -260,7 +199,7 @@ export class Heap {
     while (next < cells.length) {
       let moved = 0;
       while (next < cells.length && moved < goal) moved += this.spill(cells[next++]);
-      const found = this.takeFromFree(size);
+      const found = this.joinAndTake(size);
       if (found !== 0) return found;
       goal = size;
     }

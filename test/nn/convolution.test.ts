@@ -21,6 +21,9 @@ const cases: Case[] = [
   { x: [2, 2, 11, 10], w: [2, 1, 2, 3], stride: [3, 1], padding: [2, 0], dilation: [2, 3], groups: 2 },
   { x: [2, 2, 5, 5], w: [3, 2, 1, 1], stride: [4, 2], padding: [0, 1], dilation: [1, 1], groups: 1 },
   { x: [1, 1, 13, 9], w: [1, 1, 3, 2], stride: [4, 2], padding: [1, 1], dilation: [3, 2], groups: 1 },
+  // Small images and many output channels: the gradient of the input is summed over rows of the weight.
+  { x: [2, 3, 14, 13], w: [9, 3, 5, 4], stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 },
+  { x: [3, 2, 13, 11], w: [8, 2, 3, 3], stride: [1, 1], padding: [0, 0], dilation: [2, 2], groups: 1 },
 ];
 
 const numbers = (t: torch.Tensor): number[] => Array.from(t.contiguous().typed_array() as Float64Array);

@@ -72,6 +72,7 @@ export { result_type } from "./ops/result-type.ts";
 export * from "./ops/scan.ts";
 export * from "./ops/scatter.ts";
 export * from "./ops/scatter-reduce.ts";
+export { scope } from "./ops/scope.ts";
 export * from "./ops/searching.ts";
 export * from "./ops/selection.ts";
 export { Slice } from "./ops/slice.ts";
@@ -95,6 +96,8 @@ export {
   seed,
   set_rng_state,
 } from "./random/generator.ts";
+export type { MemoryStats } from "./storage/heap.ts";
+export { memory_stats, set_memory_limit } from "./storage/storage.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
 export * as utils from "./utils/index.ts";
 

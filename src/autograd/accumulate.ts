@@ -36,6 +36,7 @@ export class AccumulateGrad extends Node {
       before.add_(grad);
       if (owned) grad.storage.free();
     }
+    if (variable.gradient !== null) variable.gradient.storage.kept = true;
     if (this.accumulateHooks !== null) for (const hook of [...this.accumulateHooks]) hook(variable);
   }
 }

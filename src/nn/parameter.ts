@@ -9,6 +9,7 @@ export class Parameter extends Tensor {
     if (!is_tensor(data)) throw new TypeError("Parameter(): argument 'data' must be a Tensor");
     super(data.storage, data.dtype, data.sizes, data.strides, data.offset, data.contiguousLayout);
     this.version = data.version;
+    data.storage.kept = true;
     const required = typeof requires_grad === "boolean" ? requires_grad : (requires_grad.requires_grad ?? true);
     if (required) this.requires_grad_(true);
   }
@@ -22,6 +23,7 @@ export class Buffer extends Tensor {
     if (!is_tensor(data)) throw new TypeError("Buffer(): argument 'data' must be a Tensor");
     super(data.storage, data.dtype, data.sizes, data.strides, data.offset, data.contiguousLayout);
     this.version = data.version;
+    data.storage.kept = true;
     this.persistent = options.persistent ?? true;
   }
 }

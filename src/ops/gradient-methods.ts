@@ -152,6 +152,7 @@ Object.defineProperty(Tensor.prototype, "grad", {
       );
     }
     this.gradient = value;
+    value.storage.kept = true;
   },
   configurable: true,
 });
@@ -173,6 +174,7 @@ Object.defineProperty(Tensor.prototype, "data", {
       this.accumulator = null;
     }
     this.storage = value.storage;
+    value.storage.kept = true;
     this.sizes = value.sizes;
     this.strides = value.strides;
     this.offset = value.offset;

@@ -104,6 +104,7 @@ export abstract class Optimizer<O extends object> {
           let state = this.state.get(parameter);
           if (state === undefined) this.state.set(parameter, (state = {}));
           this.update(parameter, grad, group, state);
+          for (const value of Object.values(state)) if (is_tensor(value)) value.storage.kept = true;
         }
       }
     });

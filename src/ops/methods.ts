@@ -159,6 +159,8 @@ interface Accessors {
   readonly T: Tensor;
   /** The last two dimensions swapped. */
   readonly mT: Tensor;
+  /** The slices of the first dimension. */
+  [Symbol.iterator](): Iterator<Tensor>;
   /** Gives the memory back, for `using x = …`; see `torch.scope`. */
   [Symbol.dispose](): void;
   /** The transpose of a matrix: complex types, which would be conjugated, are not implemented. */

@@ -11,9 +11,7 @@ export function isOptions(x: unknown): x is Record<string, unknown> {
 export function checkKeywords(name: string, keywords: object, allowed: readonly string[]): void {
   for (const key of Object.keys(keywords)) {
     if (allowed.includes(key)) continue;
-    const near = allowed.filter(
-      (a) => distance(a.toLowerCase(), key.toLowerCase()) <= Math.max(1, Math.floor(a.length / 3)),
-    );
+    const near = allowed.filter((a) => distance(a.toLowerCase(), key.toLowerCase()) <= Math.ceil(a.length / 3));
     const hint =
       near.length > 0
         ? `; did you mean '${near.join("' or '")}'?`

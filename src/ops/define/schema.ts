@@ -191,6 +191,10 @@ function bindKeywords(
       if (value !== undefined) throw new TypeError(`${name}() got multiple values for argument '${p.name}'`);
       value = keywords[p.name];
       used++;
+      if (value !== undefined) {
+        values[i] = check(name, p, -1, value);
+        continue;
+      }
     }
     if (value !== undefined) values[i] = check(name, p, i, value);
     else if (p.required) throw missingArguments(schema, i, keywords);
@@ -218,7 +222,7 @@ function tooMany({ name, parameters }: Schema, count: number): TypeError {
 function missingArguments(schema: Schema, first: number, keywords: Record<string, unknown> | null): TypeError {
   const { name, parameters } = schema;
   const missing = parameters.slice(first).filter((p) => p.required && keywords?.[p.name] === undefined);
-  const quoted = missing.map((p) => `'${p.name}'`);
+  const quoted = missing.map((p) => `'${shownName(p)}'`);
   const list = quoted.length < 3 ? quoted.join(" and ") : `${quoted.slice(0, -1).join(", ")}, and ${quoted.at(-1)}`;
   const kind = missing.every((p) => p.keywordOnly) ? "keyword-only" : "positional";
   const noun = missing.length === 1 ? "argument" : "arguments";
@@ -230,9 +234,17 @@ function isInt(x: unknown): boolean {
 }
 
 function wrongType(op: string, p: Parameter, position: number, wanted: string, value: unknown): TypeError {
-  return new TypeError(
-    `${op}(): argument '${p.name}' (position ${position + 1}) must be ${wanted}, not ${describe(value)}`,
-  );
+  return new TypeError(`${op}(): ${argumentText(p, position)} must be ${wanted}, not ${describe(value)}`);
+}
+
+/** What names an argument in PyTorch's messages; `position` is -1 for one given by name. */
+function argumentText(p: Parameter, position: number): string {
+  return `argument '${shownName(p)}'${position < 0 ? "" : ` (position ${position + 1})`}`;
+}
+
+/** Methods always have their tensor, so it can only be wrong or missing in a function, where PyTorch calls it `input`. */
+function shownName(p: Parameter): string {
+  return p.name === "self" ? "input" : p.name;
 }
 
 /** The value as the parameter takes it. */
@@ -308,7 +320,7 @@ function checkInts(op: string, p: Parameter, position: number, list: readonly un
     else if (isWholeTensor(v)) values.push(Number(v.item()));
     else {
       throw new TypeError(
-        `${op}(): argument '${p.name}' (position ${position + 1}) must be tuple of ints, but found element of type ${describe(v)} at pos ${i}`,
+        `${op}(): ${argumentText(p, position)} must be tuple of ints, but found element of type ${describe(v)} at pos ${i}`,
       );
     }
   }

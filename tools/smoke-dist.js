@@ -3,6 +3,7 @@
  * Plain JavaScript, since the oldest supported Node does not run TypeScript.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -30,6 +31,17 @@ const { float32 } = await import(pathToFileURL(join(dist, "dtype.js")).href);
 assert.equal(formatFixed(0.5, 0), "0");
 const view = { shape: [2, 2], dtype: float32, valueAt: (position) => position / 4 };
 assert.equal(tensorToString(view), "tensor([[0.0000, 0.2500],\n        [0.5000, 0.7500]])");
+
+// Each entry point that makes tensors gives them their methods, loaded on its own.
+const alone = (source) =>
+  execFileSync(process.execPath, ["--input-type=module", "-e", source], { encoding: "utf8", cwd: join(dist, "..") });
+const layer = 'import { Linear } from "kindling/nn"; console.log(new Linear(2, 3).weight.add(1).shape.join());';
+assert.equal(alone(layer), "3,2\n");
+for (const entry of ["optim", "utils/data", "vision", "safetensors", "nn/functional", "nn/init"]) {
+  alone(
+    `import "kindling/${entry}"; import { Tensor } from "./dist/tensor.js"; if (!Tensor.prototype.add) throw "no methods"`,
+  );
+}
 
 // The package does what it is for, once it has its entry point.
 if (modules.includes("index.js")) {

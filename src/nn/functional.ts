@@ -2,6 +2,7 @@
  * `torch.nn.functional`: the functions behind the layers. Options go by position in PyTorch's order, or by name in one
  * trailing object.
  */
+import "../ops/methods.ts";
 
 export {
   celu,

@@ -1,5 +1,7 @@
 /** Parameters: tensors that modules register when they are assigned to a field. */
 import { is_tensor, Tensor } from "../tensor.ts";
+// Tensors have their methods, whichever entry point is loaded.
+import "../ops/methods.ts";
 
 /** A tensor that is a parameter of the module it is assigned to. Shares the memory of `data`. */
 export class Parameter extends Tensor {

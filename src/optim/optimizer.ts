@@ -6,6 +6,7 @@ import { checkKeywords } from "../ops/define/schema.ts";
 import { pythonRepr } from "../print/index.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
+import "../ops/methods.ts";
 
 /** Options of one group of parameters; the parameters are under `params`. */
 export type ParamGroup<O extends object> = O & { params: Tensor[]; [extra: string]: unknown };

@@ -57,12 +57,18 @@ export function scalarOperation(context: ScalarContext, e: Expr, operands: Opera
       f.op(`${type}.${suffix}` as PlainOp);
       return;
     }
-    case "select":
-      operands.push(1);
-      operands.push(2);
+    case "select": {
+      // V8 makes a branch of a select between floats, but a conditional move of one between integers.
+      const integer = e.type === "f32" ? "i32" : e.type === "f64" ? "i64" : null;
+      for (const i of [1, 2]) {
+        operands.push(i);
+        if (integer !== null) f.op(`${integer}.reinterpret_${e.type}` as PlainOp);
+      }
       operands.push(0);
       f.select();
+      if (integer !== null) f.op(`${e.type}.reinterpret_${integer}` as PlainOp);
       return;
+    }
     case "cast":
       operands.push(0);
       cast(f, e.args[0].type, e.type);

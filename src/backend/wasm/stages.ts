@@ -2,7 +2,7 @@
 import { Axis, constant, type Expr, stageValue, walk } from "../../ir/expr.ts";
 import type { BufferDecl, ReduceOp, RowKernel, Stage, StoreStage } from "../../ir/kernel.ts";
 import { lower } from "../../ir/math.ts";
-import { decodeLoads, encodeStore } from "./elements.ts";
+import { decodeLoads, encodeStore, rawElements } from "./elements.ts";
 import type { Features } from "./features.ts";
 import { Graph } from "./graph.ts";
 import { isLanewise, parts } from "./vector.ts";
@@ -194,7 +194,9 @@ function planVectors(
       if (uniform(e)) {
         if (axis < outer && graph.deps(e) & innerBits) sum += e.args.length > 0 ? 2 : 0;
       } else if (e.op === "load") {
-        sum += e.args[1] && !uniform(e.args[1]) ? LANE_BY_LANE : access(e.args[0], axis, parts(e));
+        const masked = e.args[1] && !uniform(e.args[1]);
+        if (!masked && loadsEverySecond(e, kernel.buffers, graph, axis)) sum += 3;
+        else sum += masked ? LANE_BY_LANE : access(e.args[0], axis, parts(e));
       } else if (isLanewise(e, uniform)) sum += scalarCost(e) + 5;
       else sum += e.args.length === 0 ? 0 : parts(e);
     }
@@ -215,17 +217,28 @@ function planVectors(
     }
   }
   if (vectorAxis < 0) return { vectorAxis, copies: 0 };
-  return { vectorAxis, copies: chooseCopies(graph, nodes, stages, vectorAxis, outer, inner) };
+  return { vectorAxis, copies: chooseCopies(kernel, graph, nodes, stages, vectorAxis, outer) };
+}
+
+/** Whether a load takes every second element of four bytes along an axis, which is two vector loads and a shuffle. */
+function loadsEverySecond(e: Expr, buffers: readonly BufferDecl[], graph: Graph, axis: number): boolean {
+  const { rest, coefficients } = graph.linear(e.args[0]);
+  return (
+    e.args.length === 1 &&
+    rawElements[buffers[e.slot].dtype].size === 4 &&
+    coefficients[axis].is(2) &&
+    (graph.deps(rest) & (1 << axis)) === 0
+  );
 }
 
 /** More copies hide latency; too many spill registers, and lane-by-lane work gains nothing from them. */
 function chooseCopies(
+  kernel: RowKernel,
   graph: Graph,
   nodes: Set<Expr>,
   stages: readonly PreparedStage[],
   axis: number,
   outer: number,
-  inner: number,
 ): number {
   const bit = 1 << axis;
   let loads = 0;
@@ -237,7 +250,8 @@ function chooseCopies(
       const { rest, coefficients } = graph.linear(e.args[0]);
       loads += parts(e);
       const contiguous = coefficients[axis].is(1) && (graph.deps(rest) & bit) === 0;
-      if (!contiguous || (e.args[1] && graph.deps(e.args[1]) & bit)) laneByLane = true;
+      const vectors = contiguous || loadsEverySecond(e, kernel.buffers, graph, axis);
+      if (!vectors || (e.args[1] && graph.deps(e.args[1]) & bit)) laneByLane = true;
     } else if (e.args.length > 0) {
       operations += parts(e);
       if (isLanewise(e, (x) => (graph.deps(x) & bit) === 0)) laneByLane = true;
@@ -247,6 +261,6 @@ function chooseCopies(
   if (stages.some((s) => s.kind === "reduce" && s.op.startsWith("arg"))) return 2;
   const reducesLanes = axis < outer && stages.some((s) => s.kind === "reduce");
   // Rows far apart: more columns at a time use more of each cache line and page.
-  if (reducesLanes && inner > 0 && loads <= 2 && operations <= 16) return 8;
+  if (reducesLanes && kernel.inner.length > 0 && loads <= 2 && operations <= 16) return 8;
   return loads <= 3 && operations <= 16 ? 4 : loads <= 6 ? 2 : 1;
 }

@@ -461,6 +461,15 @@ export class VectorEmitter extends Emitter {
     const [index, mask] = e.args;
     const address = this.lanePointer(e.slot, index, u);
     const whole = (): void => this.contiguousLoad(f, raw, address.pointer, u, part);
+    if (!mask && address.everySecond && raw.size === 4) {
+      // Elements 0 to 3 and 3 to 6: nothing is read beyond what is asked for.
+      const first = 2 * LANES * u * raw.size;
+      f.get(address.pointer).memory("v128.load", first);
+      f.get(address.pointer)
+        .memory("v128.load", first + 3 * raw.size)
+        .shuffle(lanes(4, 0, 2, 5, 7));
+      return;
+    }
     const lane = (i: number): void => {
       address.push(i);
       f.memory(raw.load, address.offset(i));
@@ -523,6 +532,7 @@ export class VectorEmitter extends Emitter {
       const step = (i: number): Expr => graph.intern(stride.mul(LANES * u + i));
       return {
         contiguous: coefficient.is(1),
+        everySecond: coefficient.is(2),
         pointer,
         push: (i: number): void => {
           f.get(pointer);
@@ -536,6 +546,7 @@ export class VectorEmitter extends Emitter {
     const positions = this.vectorLocal(index, u, 0);
     return {
       contiguous: false,
+      everySecond: false,
       pointer: base,
       push: (i: number): void => {
         f.get(positions).lane("i32x4.extract_lane", i);

@@ -11,8 +11,30 @@ export {
   no_grad,
   set_grad_enabled,
 } from "./autograd/mode.ts";
-export { Device, device } from "./device.ts";
-export * from "./dtype.ts";
+export { type Device, device } from "./device.ts";
+export {
+  bfloat16,
+  bool,
+  can_cast,
+  DType as dtype,
+  double,
+  float,
+  float16,
+  float32,
+  float64,
+  get_default_dtype,
+  half,
+  int,
+  int8,
+  int16,
+  int32,
+  int64,
+  long,
+  promote_types,
+  set_default_dtype,
+  short,
+  uint8,
+} from "./dtype.ts";
 export * from "./errors.ts";
 export * as nn from "./nn/index.ts";
 export * from "./ops/activation-methods.ts";
@@ -21,6 +43,7 @@ export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/blending.ts";
 export * from "./ops/comparison.ts";
+export { conj, imag, real } from "./ops/complex.ts";
 export { clone } from "./ops/conversion.ts";
 export {
   conv_transpose1d,
@@ -32,15 +55,29 @@ export {
 } from "./ops/convolution.ts";
 export * from "./ops/counting.ts";
 export * from "./ops/creation.ts";
-export * from "./ops/diagonals.ts";
-export * from "./ops/dimensions.ts";
+export { diag, diag_embed, diagflat, diagonal, diagonal_scatter, tril, triu } from "./ops/diagonals.ts";
+export {
+  adjoint,
+  as_strided_,
+  flatten,
+  moveaxis,
+  movedim,
+  ravel,
+  squeeze,
+  swapaxes,
+  swapdims,
+  t,
+  transpose,
+  unflatten,
+  unsqueeze,
+} from "./ops/dimensions.ts";
 export * from "./ops/dropout.ts";
 export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
-export * from "./ops/embedding.ts";
+export { embedding, embedding_renorm_ } from "./ops/embedding.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
 export { frexp } from "./ops/frexp.ts";
-export * from "./ops/index-slices.ts";
+export { index_add, index_copy, index_fill, index_select } from "./ops/index-slices.ts";
 export {
   argwhere,
   index_put,
@@ -66,12 +103,26 @@ export * from "./ops/power.ts";
 export * from "./ops/random.ts";
 export { bernoulli, multinomial } from "./ops/random-methods.ts";
 export * from "./ops/ranges.ts";
-export * from "./ops/rearranging.ts";
-export * from "./ops/reductions.ts";
+export { flip, fliplr, flipud, repeat_interleave, roll, rot90, tile } from "./ops/rearranging.ts";
+export {
+  all,
+  any,
+  count_nonzero,
+  type Dims,
+  type DimsOptions,
+  logsumexp,
+  mean,
+  nanmean,
+  nansum,
+  type ProdOptions,
+  prod,
+  type SumOptions,
+  sum,
+} from "./ops/reductions.ts";
 export { result_type } from "./ops/result-type.ts";
-export * from "./ops/scan.ts";
-export * from "./ops/scatter.ts";
-export * from "./ops/scatter-reduce.ts";
+export { cummax, cummin, cumprod, cumsum, type DiffOptions, diff, logcumsumexp, type ScanOptions } from "./ops/scan.ts";
+export { gather, scatter, scatter_add, take_along_dim } from "./ops/scatter.ts";
+export { index_reduce, type ScatterReduction, scatter_reduce } from "./ops/scatter-reduce.ts";
 export { scope } from "./ops/scope.ts";
 export * from "./ops/searching.ts";
 export * from "./ops/selection.ts";
@@ -85,8 +136,9 @@ export * from "./ops/statistics.ts";
 export * from "./ops/trigonometric.ts";
 export * from "./ops/unary.ts";
 export * from "./ops/unique.ts";
-export * from "./ops/views.ts";
+export { as_strided, broadcast_to, narrow, permute, reshape, select } from "./ops/views.ts";
 export * as optim from "./optim/index.ts";
+export { get_printoptions, type PrintOptions, printoptions, set_printoptions } from "./print/options.ts";
 export {
   default_generator,
   Generator,
@@ -99,6 +151,7 @@ export {
 export type { MemoryStats } from "./storage/heap.ts";
 export { memory_stats, set_memory_limit } from "./storage/storage.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
+export { type FloatInfo, finfo, type IntInfo, iinfo } from "./torch/limits.ts";
 export * as utils from "./utils/index.ts";
 
 import "./ops/methods.ts";

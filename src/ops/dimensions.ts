@@ -20,6 +20,7 @@ function become(self: Tensor, make: () => Tensor): Tensor {
   self.sizes = view.sizes;
   self.strides = view.strides;
   self.offset = view.offset;
+  self.count = view.count;
   self.contiguousLayout = view.contiguousLayout;
   self.version.value++;
   if (node !== null) setHistory(self, node, 0);

@@ -248,5 +248,5 @@ export const softMarginLoss: Loss = loss({
     return y.neg().mul(z).div(z.add(1));
   },
   slopeOf: ([x, y]) => y.neg().mul(x.mul(y.neg()).sigmoid()),
-  targetSlopeOf: ([x, y]) => x.neg().mul(x.mul(y.neg()).sigmoid()),
+  targetSlopeOf: null,
 });

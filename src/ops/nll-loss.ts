@@ -8,6 +8,7 @@ import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, scalarTensor } from "./copy.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
+import { refuseGradient } from "./define/refuse-gradient.ts";
 import { KernelCache, launch } from "./launch.ts";
 import type { Reduction } from "./losses.ts";
 import { allocate } from "./row.ts";
@@ -228,6 +229,8 @@ const nllOps: Record<string, (inputs: readonly Tensor[], attrs: NllAttrs) => Ten
 
 /** The loss of log-probabilities x [C], [N, C] or [N, C, …] for labels [], [N] or [N, …], whose shapes are checked before. */
 export function nllLoss(x: Tensor, target: Tensor, weight: Tensor | null, attrs: NllAttrs): Tensor {
-  const op = nllOps[x.sizes.length > 2 ? "NllLoss2DBackward" : "NllLossBackward"];
+  const spatial = x.sizes.length > 2;
+  refuseGradient(spatial ? "nll_loss2d_forward" : "nll_loss_forward", "weight", weight);
+  const op = nllOps[spatial ? "NllLoss2DBackward" : "NllLossBackward"];
   return op(weight === null ? [x, target] : [x, target, weight], attrs)[0];
 }

@@ -15,6 +15,7 @@ import {
 } from "./define/normalize.ts";
 import { primitiveMany, RESULT } from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
+import { refuseGradient } from "./define/refuse-gradient.ts";
 import { bind } from "./define/schema.ts";
 import { allocate } from "./row.ts";
 
@@ -272,6 +273,8 @@ export function native_batch_norm(
   }
   if (!train && rm === null) throw new RuntimeError("running_mean must be defined in evaluation mode");
   checkBatchNorm(x, w, b, rm, rv);
+  refuseGradient("native_batch_norm", "running_mean", rm);
+  refuseGradient("native_batch_norm", "running_var", rv);
   const attrs: NormAttrs = {
     layout: {
       sizes: x.sizes,

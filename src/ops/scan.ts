@@ -1,15 +1,23 @@
 /** Running sums, products and extreme values along a dimension. */
 
 import { is_grad_enabled } from "../autograd/mode.ts";
+import { dispatch, dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { normalizeDim, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { copied } from "./copy.ts";
+import { copied, copyInto } from "./copy.ts";
 import { type Elements, routineType, withElements } from "./define/axis.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
-import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
+import {
+  type PrimitiveCall,
+  type PrimitiveSpec,
+  primitive,
+  primitiveMany,
+  RESULT,
+  toPrimitive,
+} from "./define/primitive.ts";
 import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { cat } from "./joining.ts";
@@ -110,23 +118,58 @@ function bindScan(name: string, args: readonly unknown[]): { x: Tensor; attrs: S
   return { x, attrs: { dim: normalizeDim(d, x.sizes.length), dtype: scanType(x, dtype) }, out };
 }
 
-const cumsumOp = primitive<ScanAttrs>({
-  name: "cumsum",
-  compute: ([x], attrs) => scanned(x, attrs, { numbers: (a, v) => a + v, bigints: (a, v) => a + v }),
-  gradient: (g, c) => [reverseCumsum(g, c.attrs.dim)],
-});
+/** A scan with an in-place form. */
+function scanOp(
+  name: string,
+  recurrence: Recurrence,
+  rest: Omit<PrimitiveSpec<ScanAttrs>, "name" | "compute">,
+): ScanOp {
+  const op = toPrimitive<ScanAttrs>({
+    name,
+    compute: ([x], attrs, out) => {
+      const result = scanned(x, attrs, recurrence);
+      if (!out) return result;
+      copyInto(out, result);
+      return out;
+    },
+    ...rest,
+  });
+  return {
+    call: (x, attrs) => dispatch(op, [x], attrs),
+    inplace: (x, attrs) => {
+      if (x.dtype === dt.bool) throw new NotImplementedError(`"${name}_out_cpu" not implemented for 'Bool'`);
+      if (attrs.dtype !== x.dtype) {
+        throw new RuntimeError(
+          `Bad in-place call: input tensor dtype ${x.dtype.name} and output tensor dtype ${attrs.dtype.name} should match`,
+        );
+      }
+      return dispatchInplace(op, [x], attrs);
+    },
+  };
+}
+
+interface ScanOp {
+  readonly call: (x: Tensor, attrs: ScanAttrs) => Tensor;
+  readonly inplace: (x: Tensor, attrs: ScanAttrs) => Tensor;
+}
+
+const cumsumOp = scanOp(
+  "cumsum",
+  { numbers: (a, v) => a + v, bigints: (a, v) => a + v },
+  { gradient: (g, c) => [reverseCumsum(g, c.attrs.dim)] },
+);
 
 /** Running sum along `dim`. Integers and bool give int64. */
 export function cumsum(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
   const { x, attrs, out } = bindScan("cumsum", [self, dim, options]);
-  const result = cumsumOp([x], attrs);
+  const result = cumsumOp.call(x, attrs);
   return out === null ? result : out.copyResult_(result);
 }
 
 /** `cumsum` in place. */
 export function cumsum_(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
   const { x, attrs } = bindScan("cumsum_", [self, dim, { dtype: self.dtype, ...options }]);
-  return x.copy_(cumsumOp([x], attrs));
+  return cumsumOp.inplace(x, attrs);
 }
 
 /**
@@ -168,24 +211,26 @@ function cumprodGradientByTerms(g: Tensor, x: Tensor, dim: number): Tensor {
   return cat(parts, dim);
 }
 
-const cumprodOp = primitive<ScanAttrs>({
-  name: "cumprod",
-  compute: ([x], attrs) => scanned(x, attrs, { numbers: (a, v) => a * v, bigints: (a, v) => a * v }),
-  gradient: (g, c) => [cumprodGradient(g, c.input(0).to(g.dtype), c.output(), c.attrs.dim)],
-  saves: [[0, RESULT]],
-});
+const cumprodOp = scanOp(
+  "cumprod",
+  { numbers: (a, v) => a * v, bigints: (a, v) => a * v },
+  {
+    gradient: (g, c) => [cumprodGradient(g, c.input(0).to(g.dtype), c.output(), c.attrs.dim)],
+    saves: [[0, RESULT]],
+  },
+);
 
 /** Running product along `dim`. Integers and bool give int64. */
 export function cumprod(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
   const { x, attrs, out } = bindScan("cumprod", [self, dim, options]);
-  const result = cumprodOp([x], attrs);
+  const result = cumprodOp.call(x, attrs);
   return out === null ? result : out.copyResult_(result);
 }
 
 /** `cumprod` in place. */
 export function cumprod_(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
   const { x, attrs } = bindScan("cumprod_", [self, dim, { dtype: self.dtype, ...options }]);
-  return x.copy_(cumprodOp([x], attrs));
+  return cumprodOp.inplace(x, attrs);
 }
 
 const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({

@@ -2,6 +2,7 @@
 import * as dt from "../../dtype.ts";
 import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
 import { legacyName } from "../../ops/define/promote.ts";
+import { refuseGradient } from "../../ops/define/refuse-gradient.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "../../ops/losses.ts";
 import { nllLoss } from "../../ops/nll-loss.ts";
@@ -229,6 +230,7 @@ export function binary_cross_entropy(
   if (x.count > 0 && !plain.ge(0).logical_and(plain.le(1)).all().item()) {
     throw new RuntimeError("all elements of input should be between 0 and 1");
   }
+  refuseGradient("binary_cross_entropy", "weight", w);
   const factor = w === null ? [] : [w.expand(x.sizes)];
   return binaryCrossEntropy([x, y, ...factor], kind);
 }
@@ -262,6 +264,8 @@ export function binary_cross_entropy_with_logits(
       `result type Float can't be cast to the desired output type ${legacyName(y.dtype)}${y.dtype === dt.int64 ? ". Tensors made of whole numbers are int64: give them { dtype: torch.float32 }" : ""}`,
     );
   }
+  refuseGradient("binary_cross_entropy_with_logits", "weight", w);
+  refuseGradient("binary_cross_entropy_with_logits", "pos_weight", positive);
   let dtype = dt.promote_types(x.dtype, y.dtype);
   for (const other of [w, positive]) if (other !== null) dtype = dt.promote_types(dtype, other.dtype);
   const operands = [x, y];

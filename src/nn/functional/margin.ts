@@ -2,6 +2,7 @@
 import { get_default_dtype } from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { logsigmoid } from "../../ops/activations.ts";
+import { refuseGradient } from "../../ops/define/refuse-gradient.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { softMarginLoss } from "../../ops/losses.ts";
 import { nllLoss } from "../../ops/nll-loss.ts";
@@ -85,6 +86,7 @@ export function soft_margin_loss(
     reduce,
     reduction,
   ]) as [Tensor, Tensor, boolean | null, boolean | null, string];
+  refuseGradient("soft_margin_loss", "target", y);
   return softMarginLoss([x, y.to(x.dtype)], checked(legacyReduction(average, reduces, how)));
 }
 
@@ -213,6 +215,7 @@ export function multi_margin_loss(
   const kind = checked(legacyReduction(average, reduces, how));
   if (power !== 1 && power !== 2) throw new ValueError("only p == 1 and p == 2 supported");
   if (w !== null && w.sizes.length !== 1) throw new ValueError("weight must be one-dimensional");
+  refuseGradient("multi_margin_loss", "weight", w);
   const single = x.sizes.length <= 1;
   const scores = x.sizes.length === 0 ? x.reshape(1, 1) : single ? x.unsqueeze(0) : x;
   const [samples, classes] = scores.sizes;

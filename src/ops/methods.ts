@@ -9,6 +9,7 @@ import * as addmm from "./addmm.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as blending from "./blending.ts";
 import * as comparison from "./comparison.ts";
+import * as complex from "./complex.ts";
 import * as conversion from "./conversion.ts";
 import * as counting from "./counting.ts";
 import * as creation from "./creation-methods.ts";
@@ -67,6 +68,7 @@ const modules = [
   frexp,
   addmm,
   arithmetic,
+  complex,
   conversion,
   creation,
   gradient,
@@ -101,6 +103,7 @@ type Ops = typeof addmm &
   typeof special &
   typeof trigonometric &
   typeof arithmetic &
+  typeof complex &
   typeof conversion &
   typeof creation &
   typeof frexp &

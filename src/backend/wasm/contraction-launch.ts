@@ -23,7 +23,7 @@ export const UNIT_ROWS = 192;
 export const UNIT_COLUMNS = 512;
 const DEPTH = 384;
 /** With at most this many rows, groups of B that are contiguous in memory are read there instead of being packed. */
-const DIRECT_ROWS = 18;
+const DIRECT_ROWS = 36;
 
 /** An operand that tables can describe. */
 interface TableOperand {

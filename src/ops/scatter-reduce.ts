@@ -1,4 +1,5 @@
 /** `scatter_reduce` and `index_reduce`: reductions of the elements that go to one place. */
+import { is_grad_enabled } from "../autograd/mode.ts";
 import { dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
@@ -8,12 +9,10 @@ import { normalizeDim, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto, fillWith, scalarTensor } from "./copy.ts";
 import { type PrimitiveSpec, primitive, RESULT, toPrimitive } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { type Access, scatterInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
 import { checkIndices } from "./index-check.ts";
-
 import { allocate, runRow } from "./row.ts";
 
 export type ScatterReduction = "sum" | "prod" | "mean" | "amax" | "amin";
@@ -22,6 +21,8 @@ interface ReduceAttrs {
   readonly dim: number;
   readonly reduce: ScatterReduction;
   readonly includeSelf: boolean;
+  /** Called as `index_reduce`. */
+  readonly byIndex: boolean;
 }
 
 const MODES: Readonly<Record<ScatterReduction, ScatterMode>> = {
@@ -96,6 +97,19 @@ function divideByCounts(x: Tensor, counts: Tensor): void {
   copyInto(x, quotient);
 }
 
+/** A copy whose gradient is an error. */
+const onceDifferentiable = primitive<ReduceAttrs>({
+  name: "Error",
+  nodeName: "Error",
+  compute: ([x]) => copied(x, { dtype: x.dtype, format: "preserve_format" }),
+  gradient: (_, c) => {
+    const [name, source] = c.attrs.byIndex ? ["index_reduce", "source"] : ["scatter_reduce", "src"];
+    throw new RuntimeError(
+      `${name}(): Double backward is unsupported for ${source} when >1 zeros in ${source} are scattered to the same position in self`,
+    );
+  },
+});
+
 const spec: PrimitiveSpec<ReduceAttrs> = {
   name: "scatter_reduce",
   compute: ([self, index, src], attrs, out) => {
@@ -140,6 +154,10 @@ const spec: PrimitiveSpec<ReduceAttrs> = {
       source = ordinary
         .masked_fill(single, 0)
         .add(g.mul(replaced).gather(dim, index).masked_fill(single.logical_not(), 0));
+      // With two zeros this gradient is right, but not its derivative by one of them, which the other product has.
+      if (is_grad_enabled() && c.needs(2) && zero.logical_and(zeros.gt(1)).any().item()) {
+        source = onceDifferentiable([source], c.attrs);
+      }
     } else {
       const x = c.input(0);
       const src = c.input(2);
@@ -198,7 +216,11 @@ function bindReduce(args: readonly unknown[]) {
       throw new RuntimeError(`index ${value} is out of bounds for dimension ${dim} with size ${size(x, dim)}`);
     });
   }
-  return { inputs: [x, index, src], attrs: { dim, reduce: reduce as ScatterReduction, includeSelf }, out };
+  return {
+    inputs: [x, index, src],
+    attrs: { dim, reduce: reduce as ScatterReduction, includeSelf, byIndex: false },
+    out,
+  };
 }
 
 /**
@@ -244,7 +266,7 @@ function bindIndexReduce(args: readonly unknown[]) {
   if (index.ndim > 1) throw new RuntimeError("index_reduce_(): Index is supposed to be a vector");
   if (source.dtype !== x.dtype) {
     throw new RuntimeError(
-      `index_reduce_(): self (${legacyName(x.dtype)}) and source (${legacyName(source.dtype)}) must have the same scalar type`,
+      `index_reduce_(): self (${dt.scalarTypeName(x.dtype)}) and source (${dt.scalarTypeName(source.dtype)}) must have the same scalar type`,
     );
   }
   const count = source.ndim === 0 ? 1 : source.sizes[dim];
@@ -269,7 +291,8 @@ export function index_reduce(
   options?: IndexReduceOptions,
 ): Tensor {
   const b = bindIndexReduce([self, dim, index, source, reduce, options]);
-  const result = b.x.scatter_reduce(b.dim, b.places, b.source, b.reduce, b.includeSelf);
+  const { inputs, attrs } = bindReduce([b.x, b.dim, b.places, b.source, b.reduce, b.includeSelf]);
+  const result = reduceCall(inputs, { ...attrs, byIndex: true });
   return b.out === null ? result : b.out.copyResult_(result);
 }
 
@@ -283,5 +306,6 @@ export function index_reduce_(
   options?: { include_self?: boolean },
 ): Tensor {
   const b = bindIndexReduce([self, dim, index, source, reduce, options]);
-  return b.x.scatter_reduce_(b.dim, b.places, b.source, b.reduce, b.includeSelf);
+  const { inputs, attrs } = bindReduce([b.x, b.dim, b.places, b.source, b.reduce, b.includeSelf]);
+  return dispatchInplace(reduceOp, inputs, { ...attrs, byIndex: true });
 }

@@ -2,7 +2,7 @@
  * The element types, under PyTorch's names, and the rules by which they combine.
  * Source: https://pytorch.org/docs/stable/tensor_attributes.html#torch.dtype
  */
-import { RuntimeError } from "./errors.ts";
+import { NotImplementedError, RuntimeError } from "./errors.ts";
 
 /** Names of the element types, as PyTorch prints them after `torch.`. */
 export type DTypeName =
@@ -80,6 +80,47 @@ export const long = int64;
 
 /** All element types, by `id`. */
 export const dtypes: readonly DType[] = [bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64];
+
+const scalarTypeNames: Readonly<Record<DTypeName, string>> = {
+  bool: "Bool",
+  uint8: "Byte",
+  int8: "Char",
+  int16: "Short",
+  int32: "Int",
+  int64: "Long",
+  float16: "Half",
+  bfloat16: "BFloat16",
+  float32: "Float",
+  float64: "Double",
+};
+
+const cppTypeNames: Readonly<Record<DTypeName, string>> = {
+  bool: "bool",
+  uint8: "unsigned char",
+  int8: "signed char",
+  int16: "short int",
+  int32: "int",
+  int64: "long int",
+  float16: "c10::Half",
+  bfloat16: "c10::BFloat16",
+  float32: "float",
+  float64: "double",
+};
+
+/** The name of libtorch's ScalarType, which most of PyTorch's messages use: `Float` for float32. */
+export function scalarTypeName(dtype: DType): string {
+  return scalarTypeNames[dtype.name];
+}
+
+/** The type's name in C++, which other messages of PyTorch use: `long int` for int64. */
+export function cppTypeName(dtype: DType): string {
+  return cppTypeNames[dtype.name];
+}
+
+/** Throws what PyTorch throws where a kernel has no code for an element type. */
+export function notImplementedFor(kernel: string, dtype: DType): never {
+  throw new NotImplementedError(`"${kernel}" not implemented for '${scalarTypeName(dtype)}'`);
+}
 
 const promotions: DType[] = dtypes.flatMap((a) => dtypes.map((b) => promotePair(a, b)));
 

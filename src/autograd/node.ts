@@ -1,4 +1,5 @@
 /** The graph that autograd records: nodes and their edges. */
+import { scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -104,7 +105,7 @@ export class SavedTensor {
         ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
         : "";
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${legacyTypeName(tensor)} [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
       );
     }
     if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
@@ -114,22 +115,6 @@ export class SavedTensor {
     same.outputNumber = output;
     return same;
   }
-}
-
-function legacyTypeName(tensor: Tensor): string {
-  const names: Record<string, string> = {
-    float32: "FloatTensor",
-    float64: "DoubleTensor",
-    float16: "HalfTensor",
-    bfloat16: "BFloat16Tensor",
-    int64: "LongTensor",
-    int32: "IntTensor",
-    int16: "ShortTensor",
-    int8: "CharTensor",
-    uint8: "ByteTensor",
-    bool: "BoolTensor",
-  };
-  return names[tensor.dtype.name];
 }
 
 export function releasedError(): RuntimeError {

@@ -7,9 +7,10 @@ import type { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
 import { type ContractionOperand, contract } from "./define/contraction.ts";
 import { type PrimitiveSpec, toPrimitive } from "./define/primitive.ts";
-import { legacyName, resultType } from "./define/promote.ts";
+import { resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
-import { checkMatrixVector, cppName, gradientOfSecond, refuseBool, wholeNumbersHint } from "./matmul-rules.ts";
+import { wholeNumbersHint } from "./kernels/guards.ts";
+import { checkMatrixVector, gradientOfSecond, refuseBool } from "./matmul-rules.ts";
 import { allocate } from "./row.ts";
 
 /** Factors of the input (`beta`) and of the product (`alpha`), both 1 by default. With `beta` 0 the input is not read. */
@@ -230,12 +231,12 @@ function callAddmm(name: string, args: readonly unknown[], inplace: boolean): Te
   requireExpandable(self, sizes);
   if (a.dtype !== b.dtype) {
     throw new RuntimeError(
-      `mat1 and mat2 must have the same dtype, but got ${legacyName(a.dtype)} and ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+      `mat1 and mat2 must have the same dtype, but got ${dt.scalarTypeName(a.dtype)} and ${dt.scalarTypeName(b.dtype)}${wholeNumbersHint(a, b)}`,
     );
   }
   if (self.dtype !== b.dtype) {
     throw new RuntimeError(
-      `self and mat2 must have the same dtype, but got ${legacyName(self.dtype)} and ${legacyName(b.dtype)}${wholeNumbersHint(self, b)}`,
+      `self and mat2 must have the same dtype, but got ${dt.scalarTypeName(self.dtype)} and ${dt.scalarTypeName(b.dtype)}${wholeNumbersHint(self, b)}`,
     );
   }
   refuseBool(a.dtype, "addmm_impl_cpu_");
@@ -256,7 +257,7 @@ function callAddmv(name: string, args: readonly unknown[], inplace: boolean): Te
   checkMatrixVector(a, x, self.sizes.length, self.count);
   if (a.dtype !== x.dtype || self.dtype !== a.dtype) {
     throw new RuntimeError(
-      `addmv input tensors must have the same dtype, but got ${legacyName(self.dtype)}, ${legacyName(a.dtype)}, and ${legacyName(x.dtype)}${wholeNumbersHint(self, a, x)}`,
+      `addmv input tensors must have the same dtype, but got ${dt.scalarTypeName(self.dtype)}, ${dt.scalarTypeName(a.dtype)}, and ${dt.scalarTypeName(x.dtype)}${wholeNumbersHint(self, a, x)}`,
     );
   }
   refuseBool(a.dtype, "addmv_impl_cpu");
@@ -290,7 +291,7 @@ function callBatched(op: Primitive<Factors>, name: string, args: readonly unknow
   }
   if (a.dtype !== b.dtype || self.dtype !== a.dtype) {
     throw new RuntimeError(
-      `Input dtypes must be the same, got: input ${cppName(self.dtype)}, batch1: ${cppName(a.dtype)}, batch2: ${cppName(b.dtype)}${wholeNumbersHint(self, a, b)}`,
+      `Input dtypes must be the same, got: input ${dt.cppTypeName(self.dtype)}, batch1: ${dt.cppTypeName(a.dtype)}, batch2: ${dt.cppTypeName(b.dtype)}${wholeNumbersHint(self, a, b)}`,
     );
   }
   refuseBool(a.dtype, "baddbmm");
@@ -337,7 +338,7 @@ function callAddr(name: string, args: readonly unknown[], inplace: boolean): Ten
   if (inplace && (self.dtype !== dtype || !sameShape(self.sizes, broadcastShapes(self.sizes, sizes)))) {
     throw new RuntimeError(
       self.dtype !== dtype
-        ? `result type ${legacyName(dtype)} can't be cast to the desired output type ${legacyName(self.dtype)}`
+        ? `result type ${dt.scalarTypeName(dtype)} can't be cast to the desired output type ${dt.scalarTypeName(self.dtype)}`
         : `output with shape ${shapeText(self.sizes)} doesn't match the broadcast shape ${shapeText(sizes)}`,
     );
   }

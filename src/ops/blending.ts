@@ -105,29 +105,16 @@ const lerpOp = new PointwiseOp({
 
 function checkLerp(self: Tensor, end: Tensor, weight: Operand): void {
   if (self.dtype !== end.dtype) {
-    throw new RuntimeError(`expected dtype ${cppName(self)} for \`end\` but got dtype ${cppName(end)}`);
+    throw new RuntimeError(
+      `expected dtype ${dt.cppTypeName(self.dtype)} for \`end\` but got dtype ${dt.cppTypeName(end.dtype)}`,
+    );
   }
   if (weight instanceof Tensor && weight.sizes.length > 0 && self.dtype !== weight.dtype) {
-    throw new RuntimeError(`expected dtype ${cppName(self)} for \`weight\` but got dtype ${cppName(weight)}`);
+    throw new RuntimeError(
+      `expected dtype ${dt.cppTypeName(self.dtype)} for \`weight\` but got dtype ${dt.cppTypeName(weight.dtype)}`,
+    );
   }
   onlyFloat(weight instanceof Tensor ? "lerp_kernel_tensor" : "lerp_kernel_scalar")(self.dtype);
-}
-
-const cppNames: Readonly<Record<string, string>> = {
-  bool: "bool",
-  uint8: "unsigned char",
-  int8: "signed char",
-  int16: "short",
-  int32: "int",
-  int64: "long int",
-  float16: "c10::Half",
-  bfloat16: "c10::BFloat16",
-  float32: "float",
-  float64: "double",
-};
-
-function cppName(x: Tensor): string {
-  return cppNames[x.dtype.name];
 }
 
 interface Lerp {

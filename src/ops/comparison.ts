@@ -6,7 +6,6 @@ import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { PointwiseOp } from "./define/pointwise.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { type Unary, unary } from "./define/unary.ts";
 
@@ -82,7 +81,8 @@ export function isclose(
     "isclose(Tensor input, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False)",
     [self, other, rtol, atol, equal_nan, options],
   ) as [Tensor, Tensor, number, number, boolean];
-  if (a.dtype !== b.dtype) throw new RuntimeError(`${legacyName(a.dtype)} did not match ${legacyName(b.dtype)}`);
+  if (a.dtype !== b.dtype)
+    throw new RuntimeError(`${dt.scalarTypeName(a.dtype)} did not match ${dt.scalarTypeName(b.dtype)}`);
   if (relative < 0) throw new RuntimeError(`rtol must be greater than or equal to zero, but got ${relative}`);
   if (absolute < 0) throw new RuntimeError(`atol must be greater than or equal to zero, but got ${absolute}`);
   const call = { scalars: { rtol: relative, atol: absolute }, variant: nan ? "equal_nan" : "" };

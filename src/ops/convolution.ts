@@ -1,12 +1,12 @@
 /** Convolutions and transposed convolutions in one to three dimensions, and their gradients. */
+import { scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { convolve, convolveTransposed, convolveWeight, type Geometry } from "./convolution-kernels.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bindAs } from "./define/schema.ts";
-import { wholeNumbersHint } from "./matmul-rules.ts";
+import { wholeNumbersHint } from "./kernels/guards.ts";
 import { constant_pad_nd } from "./padding.ts";
 
 /** A number for all spatial dimensions, or one for each. */
@@ -145,7 +145,7 @@ function checkOperands(x: Tensor, w: Tensor, bias: Tensor | null, attrs: ConvAtt
   for (const other of bias === null ? [w] : [w, bias]) {
     if (other.dtype !== x.dtype) {
       throw new RuntimeError(
-        `expected scalar type ${legacyName(x.dtype)} but found ${legacyName(other.dtype)}${wholeNumbersHint(x, other)}`,
+        `expected scalar type ${scalarTypeName(x.dtype)} but found ${scalarTypeName(other.dtype)}${wholeNumbersHint(x, other)}`,
       );
     }
   }

@@ -1,10 +1,9 @@
 /** Histograms and counts of integers. */
 import * as dt from "../dtype.ts";
-import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { resultRows, rowsOf, withElements } from "./define/axis.ts";
 import { primitive } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 
 interface HistogramAttrs {
@@ -81,7 +80,7 @@ export function histc(
     [self, bins, min, max, options],
   ) as [Tensor, number, number, number, Tensor | null];
   if (!x.dtype.is_floating_point) {
-    throw new NotImplementedError(`"histogram_cpu" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor("histogram_cpu", x.dtype);
   }
   if (count <= 0) throw new RuntimeError(`torch.histogram(): bins must be > 0, but got ${count} for dimension 0`);
   const result = histcOp([x], { bins: count, min: Number(low), max: Number(high) });
@@ -137,7 +136,7 @@ export function bincount(
   ]) as [Tensor, Tensor | null, number];
   if (least < 0) throw new RuntimeError("minlength should be >= 0");
   if (x.dtype.is_floating_point || x.dtype === dt.bool) {
-    throw new NotImplementedError(`"bincount_cpu" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor("bincount_cpu", x.dtype);
   }
   if (x.sizes.length !== 1) throw new RuntimeError("bincount only supports 1-d non-negative integral inputs.");
   if (w !== null && (w.sizes.length !== 1 || w.count !== x.count)) {

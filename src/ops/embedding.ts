@@ -4,7 +4,6 @@ import * as dt from "../dtype.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { primitive } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { gatherInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { fromValues } from "./from-values.ts";
@@ -80,7 +79,7 @@ export function embedding(
   if (thin) throw new NotImplementedError("sparse gradients are not implemented: use sparse: false");
   if (places.dtype !== dt.int64 && places.dtype !== dt.int32) {
     throw new RuntimeError(
-      `Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got torch.${legacyName(places.dtype)}Tensor instead (while checking arguments for embedding)`,
+      `Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got torch.${dt.scalarTypeName(places.dtype)}Tensor instead (while checking arguments for embedding)`,
     );
   }
   checkIndices(places, table.shape[0], false, () => {

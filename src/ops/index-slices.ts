@@ -6,7 +6,7 @@ import { normalizeDim, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copied, scalarTensor } from "./copy.ts";
 import { primitive } from "./define/primitive.ts";
-import { legacyName, type Scalar } from "./define/promote.ts";
+import type { Scalar } from "./define/promote.ts";
 import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { writing } from "./define/writing.ts";
@@ -97,7 +97,7 @@ const indexAddOp = writing<AlongAttrs>(
 function checkVector(name: string, index: Tensor): void {
   if (index.sizes.length > 1) {
     throw new IndexError(
-      `${name}: Index is supposed to be a vector, but got dim: ${index.sizes.length} with type: ${legacyName(index.dtype)} and size: ${shapeText(index.sizes)}`,
+      `${name}: Index is supposed to be a vector, but got dim: ${index.sizes.length} with type: ${dt.scalarTypeName(index.dtype)} and size: ${shapeText(index.sizes)}`,
     );
   }
 }
@@ -110,11 +110,13 @@ function bindIndexAdd(args: readonly unknown[]): { inputs: Tensor[]; attrs: Alon
   const dim = normalizeDim(d, x.sizes.length);
   checkVector("index_add_()", index);
   if (!isIndexType(index.dtype)) {
-    throw new RuntimeError(`index_add_(): Expected dtype int32/int64 for index but got: ${legacyName(index.dtype)}`);
+    throw new RuntimeError(
+      `index_add_(): Expected dtype int32/int64 for index but got: ${dt.scalarTypeName(index.dtype)}`,
+    );
   }
   if (source.dtype !== x.dtype) {
     throw new RuntimeError(
-      `index_add_(): self (${legacyName(x.dtype)}) and source (${legacyName(source.dtype)}) must have the same scalar type`,
+      `index_add_(): self (${dt.scalarTypeName(x.dtype)}) and source (${dt.scalarTypeName(source.dtype)}) must have the same scalar type`,
     );
   }
   if (typeof alpha === "number" && !Number.isInteger(alpha) && !x.dtype.is_floating_point) {
@@ -177,11 +179,13 @@ function bindIndexCopy(args: readonly unknown[]): { inputs: Tensor[]; attrs: Alo
     throw new IndexError(`index_copy_(): Index should have dimension 1 or 0 (got ${index.sizes.length})`);
   }
   if (index.dtype !== dt.int64) {
-    throw new RuntimeError(`index_copy_(): Expected a long tensor for index, but got ${legacyName(index.dtype)}`);
+    throw new RuntimeError(
+      `index_copy_(): Expected a long tensor for index, but got ${dt.scalarTypeName(index.dtype)}`,
+    );
   }
   if (source.dtype !== x.dtype) {
     throw new RuntimeError(
-      `index_copy_(): self and source expected to have the same dtype, but got (self) ${legacyName(x.dtype)} and (source) ${legacyName(source.dtype)}`,
+      `index_copy_(): self and source expected to have the same dtype, but got (self) ${dt.scalarTypeName(x.dtype)} and (source) ${dt.scalarTypeName(source.dtype)}`,
     );
   }
   if (source.sizes.length === 0 && index.count !== 1) {

@@ -4,7 +4,7 @@ import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, describe, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { scalarTensor } from "./copy.ts";
-import { legacyName, type Operand } from "./define/promote.ts";
+import type { Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { fromValues } from "./from-values.ts";
 import { viewOf } from "./geometry.ts";
@@ -162,7 +162,7 @@ export function at(self: Tensor, ...indices: number[]): Tensor {
 function checkValue(view: Tensor, advanced: Advanced, value: Tensor): void {
   if (value.dtype !== view.dtype) {
     throw new RuntimeError(
-      `Index put requires the source and destination dtypes match, got ${legacyName(view.dtype)} for the destination and ${legacyName(value.dtype)} for the source.`,
+      `Index put requires the source and destination dtypes match, got ${dt.scalarTypeName(view.dtype)} for the destination and ${dt.scalarTypeName(value.dtype)} for the source.`,
     );
   }
   const shape = indexedShape(view.sizes, advanced.dims, advanced.tensors[0].sizes);
@@ -238,12 +238,12 @@ export function masked_select(self: Tensor, mask: Tensor, options?: { out?: Tens
 function checkMaskedScatter(x: Tensor, mask: Tensor, source: Tensor): void {
   if (x.dtype !== source.dtype) {
     throw new RuntimeError(
-      `masked_scatter: expected self and source to have same dtypes but got${legacyName(x.dtype)} and ${legacyName(source.dtype)}`,
+      `masked_scatter: expected self and source to have same dtypes but got${dt.scalarTypeName(x.dtype)} and ${dt.scalarTypeName(source.dtype)}`,
     );
   }
   if (mask.dtype !== dt.bool) {
     throw new RuntimeError(
-      `masked_scatter_ only supports boolean masks, but got mask with dtype ${legacyName(mask.dtype)}`,
+      `masked_scatter_ only supports boolean masks, but got mask with dtype ${dt.scalarTypeName(mask.dtype)}`,
     );
   }
 }
@@ -291,7 +291,7 @@ export function take(self: Tensor, index: Tensor, options?: { out?: Tensor }): T
     Tensor | null,
   ];
   if (positions.dtype !== dt.int64) {
-    throw new RuntimeError(`take(): Expected a long tensor for index, but got ${legacyName(positions.dtype)}`);
+    throw new RuntimeError(`take(): Expected a long tensor for index, but got ${dt.scalarTypeName(positions.dtype)}`);
   }
   if (x.count === 0 && positions.count > 0) throw new IndexError("take(): tried to take from an empty tensor");
   checkFlat(x, positions);
@@ -305,11 +305,11 @@ function bindPutFlat(args: readonly unknown[]): { inputs: Tensor[]; accumulate: 
     args,
   ) as [Tensor, Tensor, Tensor, boolean];
   if (index.dtype !== dt.int64) {
-    throw new RuntimeError(`put_(): Expected a long tensor for index, but got ${legacyName(index.dtype)}`);
+    throw new RuntimeError(`put_(): Expected a long tensor for index, but got ${dt.scalarTypeName(index.dtype)}`);
   }
   if (source.dtype !== x.dtype) {
     throw new RuntimeError(
-      `put_(): self and source expected to have the same dtype, but got self.dtype = ${legacyName(x.dtype)} and source.dtype = ${legacyName(source.dtype)}`,
+      `put_(): self and source expected to have the same dtype, but got self.dtype = ${dt.scalarTypeName(x.dtype)} and source.dtype = ${dt.scalarTypeName(source.dtype)}`,
     );
   }
   if (index.count !== source.count) {

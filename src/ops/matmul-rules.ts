@@ -1,29 +1,12 @@
 /** What the products of matrices have in common: checks, messages, and a gradient's layout. */
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
-import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-
-/** C++'s names of numbers, which these ops' messages use. */
-export function cppName(dtype: DType): string {
-  const names: Record<string, string> = {
-    bool: "bool",
-    uint8: "unsigned char",
-    int8: "signed char",
-    int16: "short",
-    int32: "int",
-    int64: "long int",
-    float16: "c10::Half",
-    bfloat16: "c10::BFloat16",
-    float32: "float",
-    float64: "double",
-  };
-  return names[dtype.name];
-}
 
 /** Products are not defined on bool. */
 export function refuseBool(dtype: DType, kernel: string): void {
-  if (dtype === dt.bool) throw new NotImplementedError(`"${kernel}" not implemented for 'Bool'`);
+  if (dtype === dt.bool) dt.notImplementedFor(kernel, dtype);
 }
 
 /**
@@ -33,15 +16,6 @@ export function refuseBool(dtype: DType, kernel: string): void {
 export function gradientOfSecond(first: Tensor, g: Tensor, second: Tensor): Tensor {
   const transposed = second.strides[0] === 1 && second.strides[1] === second.sizes[0];
   return transposed ? g.t().mm(first).t() : first.t().mm(g);
-}
-
-/** Why a dtype is unexpectedly int64: whole numbers are Python's ints here. Empty where that is not what happened. */
-export function wholeNumbersHint(...tensors: readonly Tensor[]): string {
-  const long = tensors.some((t) => t.dtype === dt.int64);
-  const floating = tensors.some((t) => t.dtype.is_floating_point);
-  return long && floating
-    ? ". Tensors made of whole numbers are int64: make them with { dtype: torch.float32 } or convert them with .float()"
-    : "";
 }
 
 /** Throws unless both are stacks of matrices that can be multiplied. */

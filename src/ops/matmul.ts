@@ -5,16 +5,9 @@ import { broadcastShapes, broadcastStrides, numelOf, type Shape, shapeText, view
 import type { Tensor } from "../tensor.ts";
 import { contract } from "./define/contraction.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind, bindAs } from "./define/schema.ts";
-import {
-  checkMatrixVector,
-  checkStacks,
-  cppName,
-  gradientOfSecond,
-  refuseBool,
-  wholeNumbersHint,
-} from "./matmul-rules.ts";
+import { wholeNumbersHint } from "./kernels/guards.ts";
+import { checkMatrixVector, checkStacks, gradientOfSecond, refuseBool } from "./matmul-rules.ts";
 import { allocate, runRow } from "./row.ts";
 import { unsafeView } from "./unsafe-view.ts";
 
@@ -65,7 +58,7 @@ export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor
   }
   if (a.dtype !== b.dtype) {
     throw new RuntimeError(
-      `expected m1 and m2 to have the same dtype, but got: ${cppName(a.dtype)} != ${cppName(b.dtype)}${wholeNumbersHint(a, b)}`,
+      `expected m1 and m2 to have the same dtype, but got: ${dt.cppTypeName(a.dtype)} != ${dt.cppTypeName(b.dtype)}${wholeNumbersHint(a, b)}`,
     );
   }
   refuseBool(a.dtype, "addmm_impl_cpu_");
@@ -126,7 +119,7 @@ export function bmm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tenso
   checkStacks(a, b);
   if (a.dtype !== b.dtype) {
     throw new RuntimeError(
-      `expected scalar type ${legacyName(a.dtype)} but found ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+      `expected scalar type ${dt.scalarTypeName(a.dtype)} but found ${dt.scalarTypeName(b.dtype)}${wholeNumbersHint(a, b)}`,
     );
   }
   refuseBool(a.dtype, "bmm");
@@ -164,7 +157,7 @@ export function mv(self: Tensor, vec: Tensor, options?: ProductOptions): Tensor 
   checkMatrixVector(a, x, 1, null);
   if (a.dtype !== x.dtype) {
     throw new RuntimeError(
-      `addmv input tensors must have the same dtype, but got ${legacyName(x.dtype)}, ${legacyName(a.dtype)}, and ${legacyName(x.dtype)}${wholeNumbersHint(a, x)}`,
+      `addmv input tensors must have the same dtype, but got ${dt.scalarTypeName(x.dtype)}, ${dt.scalarTypeName(a.dtype)}, and ${dt.scalarTypeName(x.dtype)}${wholeNumbersHint(a, x)}`,
     );
   }
   refuseBool(a.dtype, "addmv_impl_cpu");
@@ -210,7 +203,7 @@ function dotProduct(name: "dot" | "vdot", args: readonly unknown[]): Tensor {
   }
   if (a.dtype !== b.dtype) {
     throw new RuntimeError(
-      `dot : expected both vectors to have same dtype, but found ${legacyName(a.dtype)} and ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+      `dot : expected both vectors to have same dtype, but found ${dt.scalarTypeName(a.dtype)} and ${dt.scalarTypeName(b.dtype)}${wholeNumbersHint(a, b)}`,
     );
   }
   if (a.count !== b.count) {
@@ -311,7 +304,7 @@ function matmulOf(a: Tensor, b: Tensor): Tensor {
   const k = a.sizes[ra - 1];
   if (a.dtype !== b.dtype) {
     throw new RuntimeError(
-      `expected scalar type ${legacyName(a.dtype)} but found ${legacyName(b.dtype)}${wholeNumbersHint(a, b)}`,
+      `expected scalar type ${dt.scalarTypeName(a.dtype)} but found ${dt.scalarTypeName(b.dtype)}${wholeNumbersHint(a, b)}`,
     );
   }
   refuseBool(a.dtype, "bmm");
@@ -350,7 +343,7 @@ function foldedProduct(a: Tensor, b: Tensor): Tensor {
     }
     if (a.dtype !== b.dtype) {
       throw new RuntimeError(
-        `expected m1 and m2 to have the same dtype, but got: ${cppName(a.dtype)} != ${cppName(b.dtype)}${wholeNumbersHint(a, b)}`,
+        `expected m1 and m2 to have the same dtype, but got: ${dt.cppTypeName(a.dtype)} != ${dt.cppTypeName(b.dtype)}${wholeNumbersHint(a, b)}`,
       );
     }
     refuseBool(a.dtype, "addmm_impl_cpu_");

@@ -1,50 +1,18 @@
 /** Elements of tensors as typed arrays over the heap, for ops that are JavaScript. */
-import type { DType } from "../dtype.ts";
-import { float32, float64 } from "../dtype.ts";
+import { type DType, float32, float64 } from "../dtype.ts";
+import { type ElementArray, elementArray, toBFloat16, toFloat16 } from "../elements.ts";
 import { RuntimeError } from "../errors.ts";
-import { bfloat16Bits, float16Bits } from "../random/arrays.ts";
 import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
 import { allocate } from "./row.ts";
-
-export type ElementArray =
-  | Uint8Array
-  | Int8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | BigInt64Array
-  | Float32Array
-  | Float64Array;
 
 /**
  * `count` elements of memory from the tensor's first one, not copied. bool is 0 and 1, half types are bits. Valid until
  * the next allocation or launch: an allocation may replace the heap's buffer.
  */
 export function elementsOf(t: Tensor, count: number = t.count): ElementArray {
-  const at = t.storage.address + t.offset * t.dtype.itemsize;
-  const { buffer } = heap.memory;
-  switch (t.dtype.name) {
-    case "bool":
-    case "uint8":
-      return new Uint8Array(buffer, at, count);
-    case "int8":
-      return new Int8Array(buffer, at, count);
-    case "int16":
-      return new Int16Array(buffer, at, count);
-    case "int32":
-      return new Int32Array(buffer, at, count);
-    case "int64":
-      return new BigInt64Array(buffer, at, count);
-    case "float16":
-    case "bfloat16":
-      return new Uint16Array(buffer, at, count);
-    case "float32":
-      return new Float32Array(buffer, at, count);
-    case "float64":
-      return new Float64Array(buffer, at, count);
-  }
+  return elementArray(t.dtype, heap.memory.buffer, t.storage.address + t.offset * t.dtype.itemsize, count);
 }
 
 /** A function that converts one value to `dtype`, as a cast in C does, and puts it into an array from `elementsOf`. */
@@ -63,11 +31,11 @@ export function elementWriter(
       };
     case "float16":
       return (i, v) => {
-        array[i] = float16Bits(Math.fround(Number(v)));
+        array[i] = toFloat16(Math.fround(Number(v)));
       };
     case "bfloat16":
       return (i, v) => {
-        array[i] = bfloat16Bits(Math.fround(Number(v)));
+        array[i] = toBFloat16(Math.fround(Number(v)));
       };
     default:
       return (i, v) => {

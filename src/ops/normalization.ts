@@ -1,8 +1,8 @@
 /** Normalization layers as functions: layer, batch, group, instance and root-mean-square norm. */
 import { is_grad_enabled } from "../autograd/mode.ts";
 import { checkWritable, type GradientContext } from "../dispatch.ts";
-import type { DType } from "../dtype.ts";
-import { IndexError, NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
+import { type DType, notImplementedFor } from "../dtype.ts";
+import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import {
@@ -14,7 +14,6 @@ import {
   normalizeWith,
 } from "./define/normalize.ts";
 import { primitiveMany, RESULT } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { refuseGradient } from "./define/refuse-gradient.ts";
 import { bind } from "./define/schema.ts";
 import { allocate } from "./row.ts";
@@ -99,7 +98,7 @@ function normPrimitive(name: string) {
 
 function checkFloat(kernel: string, x: Tensor): void {
   if (!x.dtype.is_floating_point) {
-    throw new NotImplementedError(`"${kernel}" not implemented for '${legacyName(x.dtype)}'`);
+    notImplementedFor(kernel, x.dtype);
   }
 }
 

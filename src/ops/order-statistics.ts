@@ -1,13 +1,12 @@
 /** Medians, quantiles, the k-th smallest and the most frequent value. */
 import * as dt from "../dtype.ts";
-import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import { normalizeDim } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copied } from "./copy.ts";
 import { type Elements, requireNonEmpty, resultRows, rowsOf, selectedGradient, withElements } from "./define/axis.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { reducedShape } from "./define/reduction.ts";
 import { bind, isOptions } from "./define/schema.ts";
 import type { DimOptions } from "./extrema.ts";
@@ -134,7 +133,7 @@ function emptyMedian(x: Tensor): Tensor {
 
 function refuseBool(kernel: string, x: Tensor): void {
   if (x.dtype === dt.bool) {
-    throw new NotImplementedError(`"${kernel}" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor(kernel, x.dtype);
   }
 }
 

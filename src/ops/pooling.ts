@@ -1,10 +1,9 @@
 /** Pooling: maxima and averages of windows, and of equal shares. */
 import * as dt from "../dtype.ts";
-import { NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
+import { RuntimeError, ValueError } from "../errors.ts";
 import { numelOf, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import {
   type AverageOptions,
@@ -214,7 +213,7 @@ function planWindows(op: string, x: Tensor, w: Windows, ceil: boolean): number[]
 
 function refuse(x: Tensor, op: string, integers: boolean): void {
   if (x.dtype === dt.bool || (!integers && !x.dtype.is_floating_point)) {
-    throw new NotImplementedError(`"${op}" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor(op, x.dtype);
   }
 }
 
@@ -513,7 +512,7 @@ export function unpool(x: Tensor, indices: Tensor, outputs: Shape): Tensor {
   const lead = x.sizes.slice(0, x.sizes.length - dims);
   const limit = numelOf(outputs);
   if (indices.dtype !== dt.int64) {
-    throw new RuntimeError(`elements in indices should be type int64 but got: ${legacyName(indices.dtype)}`);
+    throw new RuntimeError(`elements in indices should be type int64 but got: ${dt.scalarTypeName(indices.dtype)}`);
   }
   if (indices.sizes.length !== x.sizes.length || indices.sizes.some((s, d) => s !== x.sizes[d])) {
     throw new RuntimeError(

@@ -5,7 +5,7 @@ import { constant, type Expr } from "../ir/expr.ts";
 import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
 import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
-import { isScalar, legacyName, type Operand } from "./define/promote.ts";
+import { isScalar, type Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import type { OutOption } from "./define/unary.ts";
 import { notBool } from "./kernels/guards.ts";
@@ -147,7 +147,7 @@ export const float_power: Pow = Object.assign(
     }
     if (out !== null && out.dtype !== dt.float64) {
       throw new RuntimeError(
-        `the output given to float_power has dtype ${legacyName(out.dtype)} but the operation's result requires dtype Double`,
+        `the output given to float_power has dtype ${dt.scalarTypeName(out.dtype)} but the operation's result requires dtype Double`,
       );
     }
     return powOp.call([inFloat64(x), inFloat64(y)], { compute: dt.float64, variant: exponentVariant(x, y), out });
@@ -157,7 +157,7 @@ export const float_power: Pow = Object.assign(
       const [x, y] = bind("float_power_(Tensor self, Operand exponent)", [self, exponent]) as [Tensor, Operand];
       if (x.dtype !== dt.float64) {
         throw new RuntimeError(
-          `the base given to float_power_ has dtype ${legacyName(x.dtype)} but the operation's result requires dtype Double`,
+          `the base given to float_power_ has dtype ${dt.scalarTypeName(x.dtype)} but the operation's result requires dtype Double`,
         );
       }
       return powInplace(x, inFloat64(y));

@@ -2,7 +2,6 @@
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
-import { notImplementedFor, scalarTypeName } from "../random/arrays.ts";
 import * as draw from "../random/distributions.ts";
 import type { Generator } from "../random/generator.ts";
 import { broadcastStrides, shapeText } from "../shape.ts";
@@ -175,7 +174,7 @@ const bernoulliNumberOp = randomInplace("bernoulli_", "BernoulliBackward2", (arr
 
 /** Probabilities in an array with the layout of `target`: float64 stays, other types become float32. */
 function probabilities(p: Tensor, target: Tensor): Tensor {
-  if (!p.dtype.is_floating_point) notImplementedFor("bernoulli_tensor_cpu_p_", p.dtype);
+  if (!p.dtype.is_floating_point) dt.notImplementedFor("bernoulli_tensor_cpu_p_", p.dtype);
   const type = p.dtype === dt.float64 ? dt.float64 : dt.float32;
   const source = new Tensor(
     p.storage,
@@ -299,7 +298,7 @@ export function multinomial(
   if (x.ndim < 1 || x.ndim > 2) throw new RuntimeError("prob_dist must be 1 or 2 dim");
   if (!x.dtype.is_floating_point) {
     throw new RuntimeError(
-      `multinomial only supports floating-point dtypes for input, got: ${scalarTypeName(x.dtype)}`,
+      `multinomial only supports floating-point dtypes for input, got: ${dt.scalarTypeName(x.dtype)}`,
     );
   }
   if (samples <= 0) throw new RuntimeError("cannot sample n_sample <= 0 samples");

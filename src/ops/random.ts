@@ -3,7 +3,6 @@ import { requireCpu } from "../device.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
-import { notImplementedFor } from "../random/arrays.ts";
 import * as draw from "../random/distributions.ts";
 import type { Generator } from "../random/generator.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
@@ -225,7 +224,7 @@ export function normal(
     throw new RuntimeError("normal expects all elements of std >= 0.0");
   }
   const first = (center instanceof Tensor ? center : deviation) as Tensor;
-  if (!first.dtype.is_floating_point) notImplementedFor("normal_kernel_cpu", first.dtype);
+  if (!first.dtype.is_floating_point) dt.notImplementedFor("normal_kernel_cpu", first.dtype);
   let result: Tensor;
   if (center instanceof Tensor && deviation instanceof Tensor) {
     result = normalTensorTensor([center, deviation], { mean: null, std: null, generator });
@@ -255,6 +254,6 @@ const poissonOp = primitive<{ generator: Generator }>({
 /** A Poisson sample for each rate in `input`. */
 export function poisson(input: Tensor, options?: GeneratorOption): Tensor {
   const [x, generator] = bind("poisson(Tensor input, any? generator=None)", [input, options]) as [Tensor, unknown];
-  if (!x.dtype.is_floating_point) notImplementedFor("poisson_cpu", x.dtype);
+  if (!x.dtype.is_floating_point) dt.notImplementedFor("poisson_cpu", x.dtype);
   return poissonOp([x], { generator: generatorOf(generator) });
 }

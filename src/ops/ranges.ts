@@ -3,7 +3,6 @@ import { requireCpu } from "../device.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
-import { notImplementedFor } from "../random/arrays.ts";
 import { fma32, fma64 } from "../random/fma.ts";
 import { shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -56,7 +55,7 @@ function rangeOf(start: Scalar, end: Scalar, step: Scalar, type: DType): Tensor 
   if (!Number.isFinite(a) || !Number.isFinite(b)) throw new RuntimeError(`unsupported range: ${a} -> ${b}`);
   if (!Number.isFinite(s)) throw new RuntimeError(`unsupported step: ${s}`);
   if (!(s > 0 ? b >= a : b <= a)) throw new RuntimeError("upper bound and lower bound inconsistent with step sign");
-  if (type === dt.bool) notImplementedFor("arange_cpu", type);
+  if (type === dt.bool) dt.notImplementedFor("arange_cpu", type);
   if (type === dt.int64) {
     const whole = [start, end, step].map((x) => (typeof x === "bigint" ? x : BigInt(Math.trunc(Number(x)))));
     if (whole[2] === 0n) throw new RuntimeError("step must be nonzero");
@@ -195,7 +194,7 @@ function triangleIndices(name: string, upper: boolean, args: readonly unknown[])
   if (columns < 0) throw new RuntimeError(`col must be non-negative, got${columns}`);
   const type = dtype ?? dt.int64;
   if (type !== dt.int64 && type !== dt.int32) {
-    if (type.is_floating_point || type === dt.bool) notImplementedFor(name, type);
+    if (type.is_floating_point || type === dt.bool) dt.notImplementedFor(name, type);
   }
   const at: [number, number][] = [];
   for (let i = 0; i < rows; i++) {

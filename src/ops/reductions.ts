@@ -7,7 +7,6 @@ import { constant } from "../ir/expr.ts";
 import { normalizeDims, type Shape, sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { type ReducedDims, reduce, reducedCount, restoreDims } from "./define/reduction.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { cat } from "./joining.ts";
@@ -138,7 +137,7 @@ export function mean(
   if (!type.is_floating_point) {
     const what = dtype === null ? "Input" : "Optional";
     throw new RuntimeError(
-      `mean(): could not infer output dtype. ${what} dtype must be either a floating point or complex dtype. Got: ${legacyName(type)}`,
+      `mean(): could not infer output dtype. ${what} dtype must be either a floating point or complex dtype. Got: ${dt.scalarTypeName(type)}`,
     );
   }
   const op = d === null && !keep ? meanAllOp : meanDimsOp;
@@ -156,7 +155,7 @@ export function nanmean(
   const { x, d, keepdim: keep, dtype, out } = bindSum("nanmean", [self, dim, keepdim, options]);
   if (!x.dtype.is_floating_point) {
     throw new RuntimeError(
-      `nanmean(): expected input to have floating point or complex dtype but got ${legacyName(x.dtype)}`,
+      `nanmean(): expected input to have floating point or complex dtype but got ${dt.scalarTypeName(x.dtype)}`,
     );
   }
   const count = sum(x.detach().isnan().logical_not(), d, keep);

@@ -1,5 +1,4 @@
 /** Running sums, products and extreme values along a dimension. */
-
 import { is_grad_enabled } from "../autograd/mode.ts";
 import { dispatch, dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
@@ -18,7 +17,6 @@ import {
   RESULT,
   toPrimitive,
 } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { cat } from "./joining.ts";
 import { allocate } from "./row.ts";
@@ -277,7 +275,7 @@ export function logcumsumexp(
   ];
   const at = normalizeDim(d, x.sizes.length);
   if (!x.dtype.is_floating_point) {
-    throw new NotImplementedError(`"logcumsumexp_out_cpu" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor("logcumsumexp_out_cpu", x.dtype);
   }
   const result = logcumsumexpOp([x], { dim: at, dtype: x.dtype });
   return out === null ? result : out.copyResult_(result);

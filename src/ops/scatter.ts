@@ -7,7 +7,7 @@ import { contiguousStrides, normalizeDim, sameShape, shapeText } from "../shape.
 import { Tensor } from "../tensor.ts";
 import { scalarTensor } from "./copy.ts";
 import { primitive } from "./define/primitive.ts";
-import { legacyName, type Scalar } from "./define/promote.ts";
+import type { Scalar } from "./define/promote.ts";
 import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { writing } from "./define/writing.ts";
@@ -256,7 +256,7 @@ export function take_along_dim(
   ]) as [Tensor, Tensor, number | null, Tensor | null];
   if (index.dtype !== dt.int64) {
     throw new RuntimeError(
-      `torch.take_along_dim(): dtype of indices should be Long but got ${legacyName(index.dtype)}`,
+      `torch.take_along_dim(): dtype of indices should be Long but got ${dt.scalarTypeName(index.dtype)}`,
     );
   }
   let result: Tensor;

@@ -1,4 +1,5 @@
 /** Finding values among others: functions of the torch namespace that are not methods. */
+
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
@@ -7,7 +8,7 @@ import { Tensor } from "../tensor.ts";
 import { asTensor } from "./copy.ts";
 import { type Elements, resultRows, routineType, rowsOf, withElements } from "./define/axis.ts";
 import { primitive } from "./define/primitive.ts";
-import { legacyName, type Operand, resultType, type Scalar } from "./define/promote.ts";
+import { type Operand, resultType, type Scalar } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 
 interface SearchAttrs {
@@ -102,7 +103,7 @@ function checkSearch(sequence: Tensor, input: Operand, values: Tensor, sorter: T
   }
   if (sorter !== null) {
     if (sorter.dtype !== dt.int64) {
-      fail(`sorter must be a tensor of long dtype but got dtype ${legacyName(sorter.dtype)}`);
+      fail(`sorter must be a tensor of long dtype but got dtype ${dt.scalarTypeName(sorter.dtype)}`);
     }
     if (sorter.sizes.length !== rank || sorter.sizes.some((s, d) => s !== sequence.sizes[d])) {
       fail(
@@ -134,7 +135,7 @@ export function searchsorted(sorted_sequence: Tensor, input: Tensor | Scalar, op
   const dtype = int32 ? dt.int32 : dt.int64;
   if (out !== null && out.dtype !== dtype) {
     throw new RuntimeError(
-      `torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending on whether out_int32 flag is True, but we got output tensor's dtype ${legacyName(out.dtype)} and out_int32 flag is ${int32 ? "True" : "False"}`,
+      `torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending on whether out_int32 flag is True, but we got output tensor's dtype ${dt.scalarTypeName(out.dtype)} and out_int32 flag is ${int32 ? "True" : "False"}`,
     );
   }
   const inputs = sorter === null ? [sequence, values] : [sequence, values, sorter];
@@ -198,7 +199,7 @@ export function isin(
   const common = resultType([a, b]);
   for (const x of [a, b]) {
     if (x instanceof Tensor && x.dtype === dt.bool) {
-      throw new RuntimeError(`Unsupported input type encountered for isin(): ${legacyName(x.dtype)}`);
+      throw new RuntimeError(`Unsupported input type encountered for isin(): ${dt.scalarTypeName(x.dtype)}`);
     }
   }
   const result = isinOp([asTensor(a, common), asTensor(b, common)], { invert, type: routineType(common) });

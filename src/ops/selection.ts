@@ -1,4 +1,5 @@
 /** Ops that choose between values: where, masks, limits, and the greater or smaller of two. */
+
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -7,7 +8,7 @@ import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
-import { legacyName, type Operand, resultType } from "./define/promote.ts";
+import { type Operand, resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import type { OutOption } from "./define/unary.ts";
 import { requireFits } from "./kernels/guards.ts";
@@ -53,7 +54,7 @@ function selectWhere(...args: unknown[]): Tensor | Tensor[] {
   ) as [Tensor, Operand, Operand, Tensor | null];
   if (condition.dtype !== dt.bool && condition.dtype !== dt.uint8) {
     throw new RuntimeError(
-      `where expected condition to be a boolean tensor, but got a tensor with dtype ${legacyName(condition.dtype)}`,
+      `where expected condition to be a boolean tensor, but got a tensor with dtype ${dt.scalarTypeName(condition.dtype)}`,
     );
   }
   return whereOp.call([condition, a, b], { compute: resultType([a, b]), out });

@@ -1,11 +1,10 @@
 /** Softmax and its logarithm. */
-import type { DType } from "../dtype.ts";
+import { type DType, scalarTypeName } from "../dtype.ts";
 import { NotImplementedError } from "../errors.ts";
 import { computeType, type Expr } from "../ir/expr.ts";
 import { normalizeDim } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { allocate, type RowBuilder, runRow } from "./row.ts";
 
@@ -134,7 +133,7 @@ function softmaxFunction(name: "softmax" | "log_softmax", op: PrimitiveCall<Soft
       if (x.count === 0) return out === null ? x.clone() : out.copyResult_(x);
       const kernel = at >= x.sizes.length - 1 ? "softmax_lastdim_kernel_impl" : "softmax_kernel_impl";
       throw new NotImplementedError(
-        `"${name === "softmax" ? kernel : `log_${kernel}`}" not implemented for '${legacyName(x.dtype)}'`,
+        `"${name === "softmax" ? kernel : `log_${kernel}`}" not implemented for '${scalarTypeName(x.dtype)}'`,
       );
     }
     const result = op([x], { dim: at });

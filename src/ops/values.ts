@@ -1,6 +1,5 @@
 /** Values out of tensors: numbers, nested arrays, typed arrays, text. */
-
-import { fromBFloat16, fromFloat16 } from "../backend/interpreter/half.ts";
+import { type ElementArray, elementArray, fromBFloat16, fromFloat16 } from "../elements.ts";
 import { RuntimeError } from "../errors.ts";
 import { tensorToString } from "../print/index.ts";
 import { heap } from "../storage/storage.ts";
@@ -8,15 +7,6 @@ import { Tensor } from "../tensor.ts";
 
 export type Value = number | bigint | boolean;
 export type NestedValues = Value | NestedValues[];
-export type TypedArray =
-  | Uint8Array
-  | Int8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | BigInt64Array
-  | Float32Array
-  | Float64Array;
 
 /** Reads the element at a byte address. int64 gives a number while it is a safe integer, else a bigint. */
 function reader(tensor: Tensor): (element: number) => Value {
@@ -95,29 +85,11 @@ export function tolist(self: Tensor): NestedValues {
  * A copy of the elements in row-major order: Float32Array for float32, BigInt64Array for int64, Uint8Array for bool,
  * Uint16Array with the bits of float16 and bfloat16.
  */
-export function typed_array(self: Tensor): TypedArray {
+export function typed_array(self: Tensor): ElementArray {
   const x = self.contiguous();
   const start = x.storage.address + x.offset * x.dtype.itemsize;
   const bytes = heap.memory.buffer.slice(start, start + x.count * x.dtype.itemsize);
-  switch (x.dtype.name) {
-    case "int8":
-      return new Int8Array(bytes);
-    case "int16":
-      return new Int16Array(bytes);
-    case "int32":
-      return new Int32Array(bytes);
-    case "int64":
-      return new BigInt64Array(bytes);
-    case "float16":
-    case "bfloat16":
-      return new Uint16Array(bytes);
-    case "float32":
-      return new Float32Array(bytes);
-    case "float64":
-      return new Float64Array(bytes);
-    default:
-      return new Uint8Array(bytes);
-  }
+  return elementArray(x.dtype, bytes, 0, x.count);
 }
 
 /** PyTorch's text of this tensor. */

@@ -1,4 +1,5 @@
 /** `torch.linalg.vector_norm`. */
+
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -6,7 +7,6 @@ import { constant, type Expr } from "../ir/expr.ts";
 import { normalizeDims } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { type ReducedDims, reduce, restoreDims } from "./define/reduction.ts";
 import { bind } from "./define/schema.ts";
 import type { RowBuilder } from "./row.ts";
@@ -137,18 +137,18 @@ function orderText(p: number): string {
 function checkDTypes(x: Tensor, dtype: DType | null): void {
   if (!x.dtype.is_floating_point) {
     throw new RuntimeError(
-      `linalg.vector_norm: Expected a floating point or complex tensor as input. Got ${legacyName(x.dtype)}`,
+      `linalg.vector_norm: Expected a floating point or complex tensor as input. Got ${dt.scalarTypeName(x.dtype)}`,
     );
   }
   if (dtype === null) return;
   if (!dtype.is_floating_point) {
     throw new RuntimeError(
-      `linalg.vector_norm: dtype should be floating point or complex, but got ${legacyName(dtype)}`,
+      `linalg.vector_norm: dtype should be floating point or complex, but got ${dt.scalarTypeName(dtype)}`,
     );
   }
   if (dt.promote_types(x.dtype, dtype) !== dtype) {
     throw new RuntimeError(
-      `linalg.vector_norm: the dtype of the input (${legacyName(x.dtype)}) should be convertible without narrowing to the specified dtype (${legacyName(dtype)})`,
+      `linalg.vector_norm: the dtype of the input (${dt.scalarTypeName(x.dtype)}) should be convertible without narrowing to the specified dtype (${dt.scalarTypeName(dtype)})`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /** Views: other shapes and strides over the same memory. */
-import { DType } from "../dtype.ts";
+import { DType, scalarTypeName } from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import {
   broadcastStrides,
@@ -14,7 +14,6 @@ import {
 import { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
-import { legacyName } from "./define/promote.ts";
 import { bind, isOptions } from "./define/schema.ts";
 import { viewOf, without, zerosOf } from "./geometry.ts";
 
@@ -126,7 +125,7 @@ const viewDTypeOp = primitive<{ dtype: DType; sizes: Shape; strides: Shape; offs
 function viewAs(x: Tensor, dtype: DType): Tensor {
   const [from, to] = [x.dtype.itemsize, dtype.itemsize];
   if (from === to) return unrelated(viewDTypeOp([x], { dtype, sizes: x.sizes, strides: x.strides, offset: x.offset }));
-  const names = `${legacyName(x.dtype)} as ${legacyName(dtype)} (different element sizes)`;
+  const names = `${scalarTypeName(x.dtype)} as ${scalarTypeName(dtype)} (different element sizes)`;
   if (x.sizes.length === 0) throw new RuntimeError(`self.dim() cannot be 0 to view ${names}`);
   const last = x.sizes.length - 1;
   if (x.strides[last] !== 1) {

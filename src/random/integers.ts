@@ -1,15 +1,20 @@
 /** Whole numbers: `random_`, `randint` and `randperm`. */
-import { bfloat16, bool, type DType, float16, float32, float64, int8, int16, int32, int64, uint8 } from "../dtype.ts";
-import { RuntimeError } from "../errors.ts";
 import {
-  check,
-  dtypeOf,
+  bfloat16,
+  bool,
+  type DType,
+  float16,
+  float32,
+  float64,
+  int8,
+  int16,
+  int32,
+  int64,
   notImplementedFor,
-  type RandomArray,
-  storeDoubles,
-  storeInt64,
-  throughFloat,
-} from "./arrays.ts";
+  uint8,
+} from "../dtype.ts";
+import { RuntimeError } from "../errors.ts";
+import { check, dtypeOf, type RandomArray, storeDoubles, storeInt64, throughFloat } from "./arrays.ts";
 import type { Generator } from "./generator.ts";
 
 const CHUNK = 1024;

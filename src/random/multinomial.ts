@@ -1,6 +1,6 @@
 /** `torch.multinomial`: indices drawn with given weights. */
-import { type DType, float32, float64 } from "../dtype.ts";
-import { check, roundTo, scalarTypeName } from "./arrays.ts";
+import { type DType, float32, float64, scalarTypeName } from "../dtype.ts";
+import { check, roundTo } from "./arrays.ts";
 import type { Generator } from "./generator.ts";
 import { exponential_ } from "./transforms.ts";
 

@@ -3,8 +3,8 @@
  * for 16 or more contiguous elements, and one at a time, in float64 with the second of each pair kept for later.
  * Source: G. E. P. Box, M. E. Muller, "A note on the generation of random normal deviates" (1958).
  */
-import type { DType } from "../dtype.ts";
-import { check, dtypeOf, formatDouble, notImplementedFor, type RandomArray, storeDoubles } from "./arrays.ts";
+import { type DType, notImplementedFor } from "../dtype.ts";
+import { check, dtypeOf, formatDouble, type RandomArray, storeDoubles } from "./arrays.ts";
 import { fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
 import { fillUniform24, fillUniform53 } from "./uniform.ts";

@@ -1,14 +1,6 @@
 /** Distributions that come from one float64 uniform (or, for `bernoulli` with float32 probabilities, one float32 uniform). */
-import { bool, type DType } from "../dtype.ts";
-import {
-  check,
-  dtypeOf,
-  formatDouble,
-  notImplementedFor,
-  type RandomArray,
-  scalarTypeName,
-  storeDoubles,
-} from "./arrays.ts";
+import { bool, cppTypeName, type DType, notImplementedFor, scalarTypeName } from "../dtype.ts";
+import { check, dtypeOf, formatDouble, type RandomArray, storeDoubles } from "./arrays.ts";
 import { fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
 import { fillFromUniform53, fillUniform24, fillUniform53 } from "./uniform.ts";
@@ -87,15 +79,6 @@ function continuousOnly(distribution: string, dtypeName: string): string {
   );
 }
 
-const cppNames = new Map<string, string>([
-  ["bool", "bool"],
-  ["uint8", "unsigned char"],
-  ["int8", "signed char"],
-  ["int16", "short int"],
-  ["int32", "int"],
-  ["int64", "long int"],
-]);
-
 /** `Tensor.cauchy_`: median + sigma * tan(pi * (u - 1/2)). */
 export function cauchy_(
   out: RandomArray,
@@ -105,7 +88,7 @@ export function cauchy_(
   dtype: DType = dtypeOf(out),
 ): void {
   check(sigma > 0, () => `cauchy_ expects sigma > 0.0, but found sigma=${formatDouble(sigma)}`);
-  check(dtype.is_floating_point, () => continuousOnly("Cauchy", cppNames.get(dtype.name) as string));
+  check(dtype.is_floating_point, () => continuousOnly("Cauchy", cppTypeName(dtype)));
   fillFromUniform53(out, generator, dtype, (values, count) => {
     for (let i = 0; i < count; i++) values[i] = fma64(sigma, Math.tan(Math.PI * (values[i] - 0.5)), median);
   });

@@ -1,6 +1,6 @@
 /** Uniform samples: the base of every other distribution. */
-import { bfloat16, type DType, float16, float32, float64 } from "../dtype.ts";
-import { check, dtypeOf, formatDouble, notImplementedFor, type RandomArray, roundTo, storeDoubles } from "./arrays.ts";
+import { bfloat16, type DType, float16, float32, float64, notImplementedFor } from "../dtype.ts";
+import { check, dtypeOf, formatDouble, type RandomArray, roundTo, storeDoubles } from "./arrays.ts";
 import { fma32, fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
 

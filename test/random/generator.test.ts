@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as dtype from "../../src/dtype.ts";
-import { bfloat16Bits, float16Bits, storeInt64 } from "../../src/random/arrays.ts";
+import { toBFloat16, toFloat16 } from "../../src/elements.ts";
+import { storeInt64 } from "../../src/random/arrays.ts";
 import * as random from "../../src/random/distributions.ts";
 import { fma64 } from "../../src/random/fma.ts";
 import * as defaults from "../../src/random/generator.ts";
@@ -134,8 +135,8 @@ test("float16 and bfloat16: every value is kept, and the middle of two goes to t
     return box[0];
   };
   const cases = [
-    { encode: float16Bits, value: value16, infinity: 0x7c00 },
-    { encode: bfloat16Bits, value: brain, infinity: 0x7f80 },
+    { encode: toFloat16, value: value16, infinity: 0x7c00 },
+    { encode: toBFloat16, value: brain, infinity: 0x7f80 },
   ];
   for (const { encode, value, infinity } of cases) {
     for (let b = 0; b < infinity; b++) {

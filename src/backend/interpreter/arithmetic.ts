@@ -2,7 +2,15 @@
 import type { BinaryOp, CompareOp, ComputeType, UnaryOp } from "../../ir/expr.ts";
 import { constant } from "../../ir/expr.ts";
 import type { Value } from "./elements.ts";
-import { nearestEven } from "./half.ts";
+
+/** Rounds a float to the nearest integer, ties to even; keeps the sign of zero. */
+function nearestEven(x: number): number {
+  if (!(Math.abs(x) < 2 ** 52)) return x;
+  // Above 2^52 a float64 has no fraction, so that the addition rounds to an integer.
+  const magic = x < 0 || Object.is(x, -0) ? -(2 ** 52) : 2 ** 52;
+  const rounded = x + magic - magic;
+  return rounded === 0 ? 0 * x : rounded;
+}
 
 type UnaryFunction = (x: Value) => Value;
 type BinaryFunction = (x: Value, y: Value) => Value;

@@ -1,6 +1,6 @@
 /** Reading and writing single elements: the conversions between element types and compute types. */
 import type { DTypeName } from "../../dtype.ts";
-import { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "./half.ts";
+import { fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "../../elements.ts";
 
 /** A value of a compute type: i64 is a bigint, everything else a number, booleans are 0 and 1. */
 export type Value = number | bigint;

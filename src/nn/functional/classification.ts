@@ -1,9 +1,9 @@
 /** Losses of classes: labels, class probabilities, yes-or-no probabilities. */
 import * as dt from "../../dtype.ts";
-import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
-import { legacyName } from "../../ops/define/promote.ts";
+import { RuntimeError, ValueError } from "../../errors.ts";
 import { refuseGradient } from "../../ops/define/refuse-gradient.ts";
 import { bind } from "../../ops/define/schema.ts";
+import { int64Hint } from "../../ops/kernels/guards.ts";
 import { binaryCrossEntropy, binaryCrossEntropyWithLogits } from "../../ops/losses.ts";
 import { nllLoss } from "../../ops/nll-loss.ts";
 import { type Shape, sameShape, shapeText } from "../../shape.ts";
@@ -29,7 +29,7 @@ const size = (shape: Shape): string => `torch.Size(${shapeText(shape)})`;
 function checkLabelDType(target: Tensor): void {
   if (target.dtype === dt.int64 || target.dtype === dt.uint8) return;
   const hint = target.dtype.is_floating_point ? ". Labels are whole numbers: convert them with .long()" : "";
-  throw new RuntimeError(`expected target dtype to be Long or Byte, but got ${legacyName(target.dtype)}${hint}`);
+  throw new RuntimeError(`expected target dtype to be Long or Byte, but got ${dt.scalarTypeName(target.dtype)}${hint}`);
 }
 
 function checkWeight(x: Tensor, weight: Tensor | null): void {
@@ -41,9 +41,10 @@ function checkWeight(x: Tensor, weight: Tensor | null): void {
     );
   }
   if (weight.dtype !== x.dtype) {
-    const hint =
-      weight.dtype === dt.int64 ? ". Tensors made of whole numbers are int64: give them { dtype: torch.float32 }" : "";
-    throw new RuntimeError(`expected scalar type ${legacyName(x.dtype)} but found ${legacyName(weight.dtype)}${hint}`);
+    const hint = int64Hint(weight.dtype);
+    throw new RuntimeError(
+      `expected scalar type ${dt.scalarTypeName(x.dtype)} but found ${dt.scalarTypeName(weight.dtype)}${hint}`,
+    );
   }
 }
 
@@ -77,7 +78,7 @@ function nll(x: Tensor, target: Tensor, weight: Tensor | null, reduction: Reduct
   }
   checkWeight(x, weight);
   if (!x.dtype.is_floating_point) {
-    throw new NotImplementedError(`"nll_loss_out_frame" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor("nll_loss_out_frame", x.dtype);
   }
   checkLabelDType(target);
   // The label of an unbatched input may have shape [] or [1]; the result has no dimensions.
@@ -131,7 +132,7 @@ export function cross_entropy(
   if (sameShape(x.sizes, y.sizes) && x.sizes.length > 0) {
     if (!y.dtype.is_floating_point) {
       throw new RuntimeError(
-        `Expected floating point type for target with class probabilities, got ${legacyName(y.dtype)}`,
+        `Expected floating point type for target with class probabilities, got ${dt.scalarTypeName(y.dtype)}`,
       );
     }
     if (ignore >= 0) throw new RuntimeError("ignore_index is not supported for floating point target");
@@ -217,12 +218,12 @@ export function binary_cross_entropy(
     );
   }
   if (!x.dtype.is_floating_point) {
-    throw new NotImplementedError(`"binary_cross_entropy" not implemented for '${legacyName(x.dtype)}'`);
+    dt.notImplementedFor("binary_cross_entropy", x.dtype);
   }
   for (const other of w === null ? [y] : [y, w]) {
     if (other.dtype !== x.dtype) {
       throw new RuntimeError(
-        `Found dtype ${legacyName(other.dtype)} but expected ${legacyName(x.dtype)}${other.dtype === dt.int64 ? ". Tensors made of whole numbers are int64: give them { dtype: torch.float32 }" : ""}`,
+        `Found dtype ${dt.scalarTypeName(other.dtype)} but expected ${dt.scalarTypeName(x.dtype)}${int64Hint(other.dtype)}`,
       );
     }
   }
@@ -261,7 +262,7 @@ export function binary_cross_entropy_with_logits(
   }
   if (!y.dtype.is_floating_point) {
     throw new RuntimeError(
-      `result type Float can't be cast to the desired output type ${legacyName(y.dtype)}${y.dtype === dt.int64 ? ". Tensors made of whole numbers are int64: give them { dtype: torch.float32 }" : ""}`,
+      `result type Float can't be cast to the desired output type ${dt.scalarTypeName(y.dtype)}${int64Hint(y.dtype)}`,
     );
   }
   refuseGradient("binary_cross_entropy_with_logits", "weight", w);

@@ -1,8 +1,8 @@
 /** Losses of numbers and of distributions. */
 import * as dt from "../../dtype.ts";
 import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
-import { legacyName } from "../../ops/define/promote.ts";
 import { bind } from "../../ops/define/schema.ts";
+import { int64Hint } from "../../ops/kernels/guards.ts";
 import { huberLoss, type Loss, mseLoss, smoothL1Loss } from "../../ops/losses.ts";
 import { broadcastShapes, sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -36,9 +36,7 @@ function paired(x: Tensor, y: Tensor): [Tensor, Tensor] {
 
 function refuseIntegers(dtype: dt.DType, kernel: string): void {
   if (!dtype.is_floating_point) {
-    throw new NotImplementedError(
-      `"${kernel}" not implemented for '${legacyName(dtype)}'${dtype === dt.int64 ? ". Tensors made of whole numbers are int64: give them { dtype: torch.float32 }" : ""}`,
-    );
+    throw new NotImplementedError(`"${kernel}" not implemented for '${dt.scalarTypeName(dtype)}'${int64Hint(dtype)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Modules that hold modules: https://pytorch.org/docs/stable/nn.html#containers */
+import { scalarTypeName } from "../../dtype.ts";
 import { IndexError, KeyError } from "../../errors.ts";
 import { is_tensor, type Tensor } from "../../tensor.ts";
 import { indent, Module } from "../module.ts";
@@ -268,22 +269,9 @@ export class ParameterDict extends Module {
   override extra_repr(): string {
     return this.items()
       .map(
-        ([name, p]) => `  (${name}): Parameter containing: [${tensorTypes[p.dtype.name]} of size ${p.shape.join("x")}]`,
+        ([name, p]) =>
+          `  (${name}): Parameter containing: [torch.${scalarTypeName(p.dtype)}Tensor of size ${p.shape.join("x")}]`,
       )
       .join("\n");
   }
 }
-
-/** PyTorch's old names of tensors by dtype. */
-const tensorTypes: Readonly<Record<string, string>> = {
-  float32: "torch.FloatTensor",
-  float64: "torch.DoubleTensor",
-  float16: "torch.HalfTensor",
-  bfloat16: "torch.BFloat16Tensor",
-  int64: "torch.LongTensor",
-  int32: "torch.IntTensor",
-  int16: "torch.ShortTensor",
-  int8: "torch.CharTensor",
-  uint8: "torch.ByteTensor",
-  bool: "torch.BoolTensor",
-};

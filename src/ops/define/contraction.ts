@@ -36,8 +36,7 @@ export interface ContractionSpec {
   readonly epilogue?: (sum: Expr, extra: readonly Expr[], scalars: readonly Expr[]) => Expr;
 }
 
-type GroupName = "batch" | "m" | "n" | "k";
-const GROUPS: readonly GroupName[] = ["batch", "m", "n", "k"];
+const GROUPS = ["batch", "m", "n", "k"];
 
 interface Group {
   readonly sizes: Shape;
@@ -54,82 +53,108 @@ function emptyGroup(operands: number): Group {
   return (emptyGroups[operands] ??= { sizes: NO_STRIDES, strides: new Array<Shape>(operands).fill(NO_STRIDES) });
 }
 
-/** The dimensions of a group without those of size 1, adjacent ones merged where they are one in every operand. */
-function planGroup(sizes: Shape, operands: readonly ContractionOperand[], name: GroupName): Group {
-  if (sizes.length === 0 || (sizes.length === 1 && sizes[0] === 1)) return emptyGroup(operands.length);
+/**
+ * The dimensions of a group without those of size 1, adjacent ones merged where they are one in every operand that has
+ * strides there. `given` is not kept unless it has one dimension.
+ */
+function planGroup(sizes: Shape, given: readonly (Shape | undefined)[]): Group {
+  const operands = given.length;
+  if (sizes.length === 0 || (sizes.length === 1 && sizes[0] === 1)) return emptyGroup(operands);
+  const strides: Shape[] = [];
   if (sizes.length === 1) {
-    const given: Shape[] = [];
-    for (let i = 0; i < operands.length; i++) given.push(operands[i][name] ?? NO_STRIDES);
-    return { sizes, strides: given };
+    for (let i = 0; i < operands; i++) strides.push(given[i] ?? NO_STRIDES);
+    return { sizes, strides };
   }
   const out: number[] = [];
-  const strides: number[][] = operands.map(() => []);
+  const kept: number[][] = [];
+  for (let i = 0; i < operands; i++) kept.push([]);
   for (let d = 0; d < sizes.length; d++) {
-    if (sizes[d] === 1) continue;
+    const size = sizes[d];
+    if (size === 1) continue;
     const last = out.length - 1;
     let merge = last >= 0;
-    for (let i = 0; merge && i < operands.length; i++) {
-      const s = operands[i][name];
-      if (s !== undefined && strides[i][last] !== s[d] * sizes[d]) merge = false;
+    for (let i = 0; merge && i < operands; i++) {
+      const s = given[i];
+      if (s !== undefined && kept[i][last] !== s[d] * size) merge = false;
     }
-    if (merge) out[last] *= sizes[d];
-    else out.push(sizes[d]);
+    if (merge) out[last] *= size;
+    else out.push(size);
     const at = out.length - 1;
-    for (let i = 0; i < operands.length; i++) {
-      const s = operands[i][name];
-      if (s !== undefined) strides[i][at] = s[d];
+    for (let i = 0; i < operands; i++) {
+      const s = given[i];
+      if (s !== undefined) kept[i][at] = s[d];
     }
   }
-  return { sizes: out, strides };
+  return { sizes: out, strides: kept };
 }
 
-/** Kernels by the spec's name and key, then by layout. */
-const kernels = new Map<string, KernelCache<number | string>>();
+/** Kernels by the spec's name and key, then by dtypes and dimensions, then by strides. */
+const kernels = new Map<string, Map<number | string, KernelCache<number | string>>>();
 
 /** Computes a contraction into `out`, whose elements must not overlap those of the operands. */
 export function contract(spec: ContractionSpec): void {
-  const { sizes, extra, scalars } = spec;
-  const operands = extra === undefined ? [spec.a, spec.b, spec.out] : [spec.a, spec.b, ...extra, spec.out];
-  const groups = GROUPS.map((name) => planGroup(sizes[name], operands, name));
+  const { sizes, a, b, out, extra, scalars } = spec;
+  const operands: ContractionOperand[] = [a, b];
+  if (extra !== undefined) for (const operand of extra) operands.push(operand);
+  operands.push(out);
+  const tensors: Tensor[] = [];
+  const batch: (Shape | undefined)[] = [];
+  const m: (Shape | undefined)[] = [];
+  const n: (Shape | undefined)[] = [];
+  const k: (Shape | undefined)[] = [];
+  for (const operand of operands) {
+    tensors.push(operand.tensor);
+    batch.push(operand.batch);
+    m.push(operand.m);
+    n.push(operand.n);
+    k.push(operand.k);
+  }
+  const groups = [planGroup(sizes.batch, batch), planGroup(sizes.m, m), planGroup(sizes.n, n), planGroup(sizes.k, k)];
   const name = spec.key === undefined ? spec.name : `${spec.name}${spec.key}`;
-  let cache = kernels.get(name);
-  if (cache === undefined) kernels.set(name, (cache = new KernelCache()));
-  const key = layoutKey(operands, groups);
+  let byForm = kernels.get(name);
+  if (byForm === undefined) kernels.set(name, (byForm = new Map()));
+  const form = formKey(tensors, groups);
+  let cache = byForm.get(form);
+  if (cache === undefined) byForm.set(form, (cache = new KernelCache()));
+  const key = strideKey(groups);
   const kernel = cache.find(key) ?? cache.add(key, makeKernel(spec, operands, groups));
   const params: (number | bigint)[] = [];
   for (const group of groups) for (const s of group.sizes) params.push(s);
-  for (let i = 0; i < operands.length; i++) {
+  for (let i = 0; i < tensors.length; i++) {
     for (const group of groups) for (const s of group.strides[i]) if (s !== 0 && s !== 1) params.push(s);
   }
   if (scalars !== undefined) for (const s of scalars) params.push(s);
-  launch(
-    kernel,
-    operands.map((o) => o.tensor),
-    params,
-  );
+  launch(kernel, tensors, params);
 }
 
 /**
- * Dtypes, numbers of dimensions, and which strides are 0, 1 or other, as the digits of one number; as a text where the
- * number would not be exact. An operand without a group has no strides there, which is a fourth digit.
+ * Dtypes, numbers of dimensions, and which operands have strides in which groups, as the digits of one number; as a text
+ * where the number would not be exact.
  */
-function layoutKey(operands: readonly ContractionOperand[], groups: readonly Group[]): number | string {
-  let key = 1;
+function formKey(tensors: readonly Tensor[], groups: readonly Group[]): number | string {
+  let key = tensors.length;
   let small = true;
-  for (const group of groups) {
-    key = key * 8 + group.sizes.length;
-    if (group.sizes.length > 7) small = false;
+  for (const { sizes, strides } of groups) {
+    if (sizes.length > 7) small = false;
+    key = key * 8 + sizes.length;
+    for (const list of strides) key = key * 2 + (list.length === 0 ? 0 : 1);
   }
-  for (let i = 0; i < operands.length; i++) {
-    key = key * 16 + operands[i].tensor.dtype.id;
-    for (const { sizes, strides } of groups) {
-      const list = strides[i];
-      for (let d = 0; d < sizes.length; d++) key = key * 4 + (d >= list.length ? 3 : strideDigit(list[d]));
-    }
-  }
+  for (const { dtype } of tensors) key = key * 16 + dtype.id;
   if (small && key <= Number.MAX_SAFE_INTEGER) return key;
-  const digits = (i: number) => groups.map((g) => `${g.sizes.length}:${g.strides[i].map(strideDigit).join("")}`);
-  return operands.map((o, i) => `${o.tensor.dtype.id}.${digits(i).join(".")}`).join("|");
+  const forms = groups.map(
+    (g) => `${g.sizes.length}${g.strides.map((list) => (list.length === 0 ? "-" : "+")).join("")}`,
+  );
+  return `${forms.join()},${tensors.map((t) => t.dtype.id).join()}`;
+}
+
+/** Which strides are 0, 1 or other, as the digits of one number; as a text where the number would not be exact. */
+function strideKey(groups: readonly Group[]): number | string {
+  let key = 1;
+  for (const { strides } of groups) {
+    for (const list of strides) for (const s of list) key = key * 3 + strideDigit(s);
+  }
+  if (key <= Number.MAX_SAFE_INTEGER) return key;
+  return groups.map((group) => group.strides.map((list) => list.map(strideDigit).join("")).join(".")).join("|");
 }
 
 function strideDigit(stride: number): number {

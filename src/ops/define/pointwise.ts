@@ -14,7 +14,7 @@ import { Tensor } from "../../tensor.ts";
 import { KernelCache, launchFlat } from "../launch.ts";
 import { runRow } from "../row.ts";
 import { allocateLike, disjoint } from "./layout.ts";
-import { isScalar, legacyName, type Operand, resultType, type Scalar } from "./promote.ts";
+import { isScalar, type Operand, resultType, type Scalar } from "./promote.ts";
 
 /**
  * How the result's dtype follows from the operands' common type:
@@ -497,7 +497,7 @@ function wrapped(x: Scalar, dtype: DType): number | bigint {
 export function requireCast(from: DType, to: DType): void {
   if (!dt.can_cast(from, to)) {
     throw new RuntimeError(
-      `result type ${legacyName(from)} can't be cast to the desired output type ${legacyName(to)}`,
+      `result type ${dt.scalarTypeName(from)} can't be cast to the desired output type ${dt.scalarTypeName(to)}`,
     );
   }
 }

@@ -1,5 +1,4 @@
 /** Type promotion as PyTorch does it: https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc */
-
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { Tensor } from "../../tensor.ts";
@@ -44,21 +43,4 @@ function higher(first: DType | null, second: DType | null): DType | null {
   if (second === null || second.category <= first.category) return first;
   // A lower-priority operand of a higher category brings its category.
   return dt.promote_types(first, second);
-}
-
-/** C++'s names of element types, which PyTorch's messages use. */
-export function legacyName(dtype: DType): string {
-  const names: Record<string, string> = {
-    bool: "Bool",
-    uint8: "Byte",
-    int8: "Char",
-    int16: "Short",
-    int32: "Int",
-    int64: "Long",
-    float16: "Half",
-    bfloat16: "BFloat16",
-    float32: "Float",
-    float64: "Double",
-  };
-  return names[dtype.name];
 }

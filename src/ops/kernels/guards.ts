@@ -1,10 +1,11 @@
 /** Checks of operands that several ops share, in PyTorch's words. */
+
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
-import { NotImplementedError, RuntimeError } from "../../errors.ts";
+import { RuntimeError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { PointwiseAttrs } from "../define/pointwise.ts";
-import { legacyName, type Scalar } from "../define/promote.ts";
+import type { Scalar } from "../define/promote.ts";
 import { reduce } from "../define/reduction.ts";
 
 /** Refuses integer division by zero, which has no result. */
@@ -31,7 +32,7 @@ function hasZero(x: Tensor): boolean {
 type Check = (common: DType) => void;
 
 function refuse(kernel: string, dtype: DType): never {
-  throw new NotImplementedError(`"${kernel}" not implemented for '${legacyName(dtype)}'`);
+  dt.notImplementedFor(kernel, dtype);
 }
 
 /** For kernels that PyTorch has for numbers only. */
@@ -95,4 +96,18 @@ export function requireFits(value: Scalar, dtype: DType): void {
     fits = Math.trunc(n) < 2 ** bits && Math.trunc(n) >= (dtype.is_signed ? -(2 ** bits) : 1 - 2 ** bits);
   }
   if (!fits) throw new RuntimeError(`value cannot be converted to type ${nativeNames[dtype.name]} without overflow`);
+}
+
+const WHOLE_NUMBERS =
+  ". Tensors made of whole numbers are int64: make them with { dtype: torch.float32 } or convert them with .float()";
+
+/** Why a dtype is unexpectedly int64: whole numbers are Python's ints here. Empty for other dtypes. */
+export function int64Hint(dtype: DType): string {
+  return dtype === dt.int64 ? WHOLE_NUMBERS : "";
+}
+
+/** The same where int64 meets floats. Empty where that is not what happened. */
+export function wholeNumbersHint(...tensors: readonly Tensor[]): string {
+  const long = tensors.some((t) => t.dtype === dt.int64);
+  return long && tensors.some((t) => t.dtype.is_floating_point) ? WHOLE_NUMBERS : "";
 }

@@ -49,6 +49,11 @@ function padded(x: Tensor, before: Shape, after: Shape): Tensor {
   return out;
 }
 
+/** Gives the memory of a padded copy back. */
+function freeCopy(copy: Tensor, original: Tensor): void {
+  if (copy !== original) copy.storage.free();
+}
+
 /** The size of a convolution's output. */
 export function outputSize(input: number, kernel: number, stride: number, padding: number, dilation: number): number {
   return Math.floor((input + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
@@ -93,6 +98,7 @@ export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry,
     },
     epilogue: (sum, [b]) => (b === undefined ? sum : sum.add(b)),
   });
+  freeCopy(source, x);
   return y;
 }
 
@@ -130,6 +136,7 @@ export function convolveWeight(gradient: Tensor, x: Tensor, weightSizes: Shape, 
     },
     out: { tensor: out, batch: [outputs * out.strides[0]], m: [out.strides[0]], n: out.strides.slice(1) },
   });
+  freeCopy(source, x);
   return out;
 }
 
@@ -237,6 +244,7 @@ export function convolveTransposed(y: Tensor, w: Tensor, bias: Tensor | null, si
       epilogue: (sum, [b]) => (b === undefined ? sum : sum.add(b)),
     });
   }
+  freeCopy(source, y);
   return x;
 }
 
@@ -304,7 +312,9 @@ function transposedBySummedRows(y: Tensor, w: Tensor, x: Tensor, g: Geometry): v
       n: [planeX, 1],
     },
   });
+  source.storage.free();
   sumRows(t, x, run, zerosInSample, g.dilation[0] * columnsX, kernelRows);
+  t.storage.free();
 }
 
 const rowSums = new KernelCache<string>();

@@ -58,7 +58,7 @@ export function dispatch<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: 
   if (interceptor !== null) return interceptor.call(op, inputs, attrs, null) as Tensor;
   const output = op.compute(inputs, attrs, null) as Tensor;
   if (op.view !== "none") linkView(output, inputs[0], "ordinary");
-  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs) && output.dtype.category === 2) {
+  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs) && output.dtype.is_floating_point) {
     setHistory(output, makeNode(op, attrs, inputs, [output], null), 0);
   }
   return output;
@@ -72,7 +72,7 @@ export function dispatchMany<A>(op: Primitive<A>, inputs: readonly Tensor[], att
   if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs)) {
     const node = makeNode(op, attrs, inputs, outputs, null);
     outputs.forEach((output, i) => {
-      if (output.dtype.category === 2 && (op.differentiableOutputs?.[i] ?? true)) setHistory(output, node, i);
+      if (output.dtype.is_floating_point && (op.differentiableOutputs?.[i] ?? true)) setHistory(output, node, i);
     });
   }
   return outputs;
@@ -86,7 +86,7 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
   const self = inputs[0];
   if (interceptor !== null) return interceptor.call(op, inputs, attrs, self) as Tensor;
   // Also where the op has no gradient: the history of what is overwritten ends here.
-  const recorded = is_grad_enabled() && self.dtype.category === 2 && anyRequiresGrad(inputs);
+  const recorded = is_grad_enabled() && self.dtype.is_floating_point && anyRequiresGrad(inputs);
   checkInplace(self, recorded);
   if (op.allowsOverlap !== true) checkWritable(self);
   // What the gradient needs of the old value is copied before it is overwritten.

@@ -4,11 +4,11 @@ import { NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
-import { type Binary, binary } from "./define/binary.ts";
+import { type Binary, type BinaryFunction, binary } from "./define/binary.ts";
 import { type PointwiseAttrs, PointwiseOp } from "./define/pointwise.ts";
 import type { Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
-import type { OutOption } from "./define/unary.ts";
+import { type OutOption, withoutInplace } from "./define/unary.ts";
 import { floorDivide, modulus, truncatedQuotient } from "./kernels/division.ts";
 import { notBool, refuseZeroDivisor } from "./kernels/guards.ts";
 
@@ -59,13 +59,15 @@ export const sub: Binary<AlphaOption> = binary<AlphaOption>("sub", {
 });
 
 /** The reverse difference: `other - alpha * self`. */
-export const rsub: Binary<AlphaOption> = binary<AlphaOption>("rsub", {
-  tensorFirst: true,
-  scalars: { alpha: 1 },
-  guard: guardSub,
-  kernel: (a, b, { alpha }) => b.sub(times(a, alpha)),
-  gradients: [(g, c) => scaled(g, c.scalars.alpha).neg(), (g) => g],
-});
+export const rsub: BinaryFunction<AlphaOption> = withoutInplace(
+  binary<AlphaOption>("rsub", {
+    tensorFirst: true,
+    scalars: { alpha: 1 },
+    guard: guardSub,
+    kernel: (a, b, { alpha }) => b.sub(times(a, alpha)),
+    gradients: [(g, c) => scaled(g, c.scalars.alpha).neg(), (g) => g],
+  }),
+);
 
 function times(x: Expr, alpha: Expr): Expr {
   return alpha.is(1) ? x : x.mul(alpha);

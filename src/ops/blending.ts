@@ -4,11 +4,11 @@ import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
-import { type Binary, binary } from "./define/binary.ts";
+import { type Binary, type BinaryFunction, binary } from "./define/binary.ts";
 import { PointwiseOp } from "./define/pointwise.ts";
 import type { Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
-import type { OutOption } from "./define/unary.ts";
+import { type OutOption, withoutInplace } from "./define/unary.ts";
 import { withSignOf } from "./kernels/bits.ts";
 import { notBool, onlyFloat } from "./kernels/guards.ts";
 
@@ -52,33 +52,37 @@ function logAddExp(a: Expr, b: Expr, exp: "exp" | "exp2", scale: number): Expr {
 }
 
 /** `log(exp(self) + exp(other))`, without overflow. */
-export const logaddexp: Binary = binary("logaddexp", {
-  kernel: (a, b) => logAddExp(a, b, "exp", 1),
-  gradients: [
-    (g, c) => g.div(c.tensor(1).sub(c.tensor(0)).exp().add(1)),
-    (g, c) => g.div(c.tensor(0).sub(c.tensor(1)).exp().add(1)),
-  ],
-  saves: [
-    [0, 1],
-    [0, 1],
-  ],
-  check: onlyFloat("logaddexp_cpu"),
-  tensorsOnly: true,
-});
+export const logaddexp: BinaryFunction = withoutInplace(
+  binary("logaddexp", {
+    kernel: (a, b) => logAddExp(a, b, "exp", 1),
+    gradients: [
+      (g, c) => g.div(c.tensor(1).sub(c.tensor(0)).exp().add(1)),
+      (g, c) => g.div(c.tensor(0).sub(c.tensor(1)).exp().add(1)),
+    ],
+    saves: [
+      [0, 1],
+      [0, 1],
+    ],
+    check: onlyFloat("logaddexp_cpu"),
+    tensorsOnly: true,
+  }),
+);
 /** `log2(2 ** self + 2 ** other)`, without overflow. */
-export const logaddexp2: Binary = binary("logaddexp2", {
-  kernel: (a, b) => logAddExp(a, b, "exp2", Math.LOG2E),
-  gradients: [
-    (g, c) => g.div(c.tensor(1).sub(c.tensor(0)).exp2().add(1)),
-    (g, c) => g.div(c.tensor(0).sub(c.tensor(1)).exp2().add(1)),
-  ],
-  saves: [
-    [0, 1],
-    [0, 1],
-  ],
-  check: onlyFloat("logaddexp2_cpu"),
-  tensorsOnly: true,
-});
+export const logaddexp2: BinaryFunction = withoutInplace(
+  binary("logaddexp2", {
+    kernel: (a, b) => logAddExp(a, b, "exp2", Math.LOG2E),
+    gradients: [
+      (g, c) => g.div(c.tensor(1).sub(c.tensor(0)).exp2().add(1)),
+      (g, c) => g.div(c.tensor(0).sub(c.tensor(1)).exp2().add(1)),
+    ],
+    saves: [
+      [0, 1],
+      [0, 1],
+    ],
+    check: onlyFloat("logaddexp2_cpu"),
+    tensorsOnly: true,
+  }),
+);
 
 const lerpOp = new PointwiseOp({
   name: "lerp",

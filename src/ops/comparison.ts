@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { PointwiseOp } from "./define/pointwise.ts";
 import { bind } from "./define/schema.ts";
-import { type Unary, unary } from "./define/unary.ts";
+import { type UnaryFunction, unary, withoutInplace } from "./define/unary.ts";
 
 const tensorFirst = true;
 
@@ -28,23 +28,33 @@ const never = constant("bool", 0);
 const always = constant("bool", 1);
 const infinite = (x: Expr): Expr => x.abs().eq(Number.POSITIVE_INFINITY);
 
-export const isnan: Unary = unary("isnan", { promote: "bool", kernel: (x) => (x.isFloat ? x.isnan() : never) });
-export const isinf: Unary = unary("isinf", { promote: "bool", kernel: (x) => (x.isFloat ? infinite(x) : never) });
+export const isnan: UnaryFunction = withoutInplace(
+  unary("isnan", { promote: "bool", kernel: (x) => (x.isFloat ? x.isnan() : never) }),
+);
+export const isinf: UnaryFunction = withoutInplace(
+  unary("isinf", { promote: "bool", kernel: (x) => (x.isFloat ? infinite(x) : never) }),
+);
 /** Neither infinite nor NaN. */
-export const isfinite: Unary = unary("isfinite", {
-  promote: "bool",
-  kernel: (x) => (x.isFloat ? x.abs().lt(Number.POSITIVE_INFINITY) : always),
-});
-export const isposinf: Unary = unary("isposinf", {
-  promote: "bool",
-  kernel: (x) => (x.isFloat ? x.eq(Number.POSITIVE_INFINITY) : never),
-});
-export const isneginf: Unary = unary("isneginf", {
-  promote: "bool",
-  kernel: (x) => (x.isFloat ? x.eq(Number.NEGATIVE_INFINITY) : never),
-});
+export const isfinite: UnaryFunction = withoutInplace(
+  unary("isfinite", {
+    promote: "bool",
+    kernel: (x) => (x.isFloat ? x.abs().lt(Number.POSITIVE_INFINITY) : always),
+  }),
+);
+export const isposinf: UnaryFunction = withoutInplace(
+  unary("isposinf", {
+    promote: "bool",
+    kernel: (x) => (x.isFloat ? x.eq(Number.POSITIVE_INFINITY) : never),
+  }),
+);
+export const isneginf: UnaryFunction = withoutInplace(
+  unary("isneginf", {
+    promote: "bool",
+    kernel: (x) => (x.isFloat ? x.eq(Number.NEGATIVE_INFINITY) : never),
+  }),
+);
 /** True everywhere: there are no complex tensors. */
-export const isreal: Unary = unary("isreal", { promote: "bool", kernel: () => always });
+export const isreal: UnaryFunction = withoutInplace(unary("isreal", { promote: "bool", kernel: () => always }));
 
 /** Options of `isclose` and `allclose`. */
 export interface CloseOptions {

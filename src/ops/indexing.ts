@@ -36,7 +36,7 @@ interface Advanced {
 function applyViews(self: Tensor, given: readonly TensorIndex[]): { view: Tensor; advanced: Advanced | null } {
   const items = given.map((item): Exclude<TensorIndex, IndexList> => {
     if (Array.isArray(item)) return fromList(item);
-    if (item instanceof Tensor && item.ndim === 0 && item.dtype.category === 1 && item.dtype !== dt.uint8) {
+    if (item instanceof Tensor && item.ndim === 0 && item.dtype.category === dt.INTEGRAL && item.dtype !== dt.uint8) {
       return Number(item.item());
     }
     return item as Exclude<TensorIndex, IndexList>;

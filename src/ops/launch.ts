@@ -32,11 +32,6 @@ export function setBackend(make: (memory: WebAssembly.Memory, current: Backend) 
   generation++;
 }
 
-/** The backend in use. */
-export function currentBackend(): Backend {
-  return backend;
-}
-
 /** Compiled kernels by key. One cache belongs to one maker of kernels, which makes the keys. */
 export class KernelCache<K> {
   private kernels = new Map<K, CompiledKernel>();

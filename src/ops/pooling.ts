@@ -1,7 +1,7 @@
 /** Pooling: maxima and averages of windows, and of equal shares. */
 import * as dt from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
-import { numelOf, type Shape, shapeText } from "../shape.ts";
+import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
@@ -486,43 +486,4 @@ export function adaptive_max_pool2d(input: Tensor, output_size: AdaptiveSize, re
 }
 export function adaptive_max_pool3d(input: Tensor, output_size: AdaptiveSize, return_indices?: ReturnIndices): Tensor {
   return adaptiveMaxOf("adaptive_max_pool3d", 3, [input, output_size, return_indices])[0] as Tensor;
-}
-
-interface UnpoolAttrs {
-  readonly sizes: Shape;
-  readonly dims: number;
-}
-
-const unpoolOps: Record<number, PrimitiveCall<UnpoolAttrs>> = Object.fromEntries(
-  [2, 3].map((dims) => [
-    dims,
-    primitive<UnpoolAttrs>({
-      name: `max_unpool${dims}d`,
-      nodeName: `MaxUnpool${dims}DBackward`,
-      compute: ([x, indices], a) => scatterToPlanes(x, indices, a.sizes, a.dims),
-      gradient: (g, c) => [gatherOp([g, c.input(1)], { sizes: c.shape(0), dims: c.attrs.dims, node: "" }), null],
-      saves: [[1], []],
-    }),
-  ]),
-);
-
-/** @internal Puts pooled values back at their positions in planes of `outputs`; all else is 0. Positions are unique. */
-export function unpool(x: Tensor, indices: Tensor, outputs: Shape): Tensor {
-  const dims = outputs.length;
-  const lead = x.sizes.slice(0, x.sizes.length - dims);
-  const limit = numelOf(outputs);
-  if (indices.dtype !== dt.int64) {
-    throw new RuntimeError(`elements in indices should be type int64 but got: ${dt.scalarTypeName(indices.dtype)}`);
-  }
-  if (indices.sizes.length !== x.sizes.length || indices.sizes.some((s, d) => s !== x.sizes[d])) {
-    throw new RuntimeError(
-      `Expected shape of indices to be same as that of the input tensor (${shapeText(x.sizes)}) but got indices tensor with shape: ${shapeText(indices.sizes)}`,
-    );
-  }
-  for (const i of indices.typed_array()) {
-    if (Number(i) < 0 || Number(i) >= limit) {
-      throw new RuntimeError(`Found an invalid max index: ${i} (output volumes are of size ${outputs.join("x")})`);
-    }
-  }
-  return unpoolOps[dims]([x, indices], { sizes: [...lead, ...outputs], dims });
 }

@@ -6,11 +6,11 @@ import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
-import { type Binary, binary } from "./define/binary.ts";
+import { type BinaryFunction, binary } from "./define/binary.ts";
 import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
 import { type Operand, resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
-import type { OutOption } from "./define/unary.ts";
+import { type OutOption, withoutInplace } from "./define/unary.ts";
 import { requireFits } from "./kernels/guards.ts";
 
 const whereOp: PointwiseOp = new PointwiseOp({
@@ -355,25 +355,29 @@ const BOTH = [
 ] as const;
 
 /** The greater of two elements; NaN if either is NaN. */
-export const maximum: Binary = binary("maximum", {
-  kernel: minMax("max"),
-  gradients: [
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
-  ],
-  saves: BOTH,
-  tensorsOnly: true,
-});
+export const maximum: BinaryFunction = withoutInplace(
+  binary("maximum", {
+    kernel: minMax("max"),
+    gradients: [
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
+    ],
+    saves: BOTH,
+    tensorsOnly: true,
+  }),
+);
 /** The smaller of two elements; NaN if either is NaN. */
-export const minimum: Binary = binary("minimum", {
-  kernel: minMax("min"),
-  gradients: [
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
-  ],
-  saves: BOTH,
-  tensorsOnly: true,
-});
+export const minimum: BinaryFunction = withoutInplace(
+  binary("minimum", {
+    kernel: minMax("min"),
+    gradients: [
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
+    ],
+    saves: BOTH,
+    tensorsOnly: true,
+  }),
+);
 
 const ignoringNaN = (op: "min" | "max") => (a: Expr, b: Expr, scalars: unknown, info: { type: string }) => {
   const both = minMax(op)(a, b, scalars, info);
@@ -381,25 +385,29 @@ const ignoringNaN = (op: "min" | "max") => (a: Expr, b: Expr, scalars: unknown, 
 };
 
 /** The greater of two elements; a NaN loses. */
-export const fmax: Binary = binary("fmax", {
-  kernel: ignoringNaN("max"),
-  gradients: [
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
-  ],
-  saves: BOTH,
-  tensorsOnly: true,
-});
+export const fmax: BinaryFunction = withoutInplace(
+  binary("fmax", {
+    kernel: ignoringNaN("max"),
+    gradients: [
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
+    ],
+    saves: BOTH,
+    tensorsOnly: true,
+  }),
+);
 /** The smaller of two elements; a NaN loses. */
-export const fmin: Binary = binary("fmin", {
-  kernel: ignoringNaN("min"),
-  gradients: [
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
-    (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
-  ],
-  saves: BOTH,
-  tensorsOnly: true,
-});
+export const fmin: BinaryFunction = withoutInplace(
+  binary("fmin", {
+    kernel: ignoringNaN("min"),
+    gradients: [
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).gt(c.tensor(1))),
+      (g, c) => extremeGradient(g, c.tensor(0), c.tensor(1), c.tensor(0).lt(c.tensor(1))),
+    ],
+    saves: BOTH,
+    tensorsOnly: true,
+  }),
+);
 
 const nanToNumOp = new PointwiseOp({
   name: "nan_to_num",

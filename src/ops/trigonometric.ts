@@ -3,7 +3,7 @@ import { constant } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
 import { tanhBackward } from "./activation-gradients.ts";
 import { type Binary, binary } from "./define/binary.ts";
-import { type Unary, unary } from "./define/unary.ts";
+import { type Unary, type UnaryFunction, unary, withoutInplace } from "./define/unary.ts";
 import { onlyFloat } from "./kernels/guards.ts";
 
 const promote = "int_to_float";
@@ -115,8 +115,10 @@ export const hypot: Binary = binary("hypot", {
 });
 
 /** The angle of each element in the complex plane: π for negative numbers, else 0. */
-export const angle: Unary = unary("angle", {
-  kernel: (x) => x.isnan().select(x, x.lt(0).select(constant(x.type, Math.PI), 0)),
-  grad: (g) => g.new_zeros(g.shape),
-  promote: "int_to_float",
-});
+export const angle: UnaryFunction = withoutInplace(
+  unary("angle", {
+    kernel: (x) => x.isnan().select(x, x.lt(0).select(constant(x.type, Math.PI), 0)),
+    grad: (g) => g.new_zeros(g.shape),
+    promote: "int_to_float",
+  }),
+);

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
 import { PointwiseOp } from "./define/pointwise.ts";
 import { bind } from "./define/schema.ts";
-import { type OutOption, type Unary, unary } from "./define/unary.ts";
+import { type OutOption, type Unary, type UnaryFunction, unary, withoutInplace } from "./define/unary.ts";
 import { signBit } from "./kernels/bits.ts";
 import { notBool, onlyFloat } from "./kernels/guards.ts";
 
@@ -51,10 +51,12 @@ export const sign: Unary = unary("sign", { kernel: signOf, grad: (g) => zerosLik
 export const sgn: Unary = unary("sgn", { kernel: signOf, grad: (g) => zerosLike(g) });
 
 /** Whether the sign bit is set, which negative zero has too. */
-export const signbit: Unary = unary("signbit", {
-  kernel: (x) => (x.type === "bool" ? constant("bool", 0) : signBit(x)),
-  promote: "bool",
-});
+export const signbit: UnaryFunction = withoutInplace(
+  unary("signbit", {
+    kernel: (x) => (x.type === "bool" ? constant("bool", 0) : signBit(x)),
+    promote: "bool",
+  }),
+);
 
 /** The greatest whole number that is not greater. */
 export const floor: Unary = unary("floor", {

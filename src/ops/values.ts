@@ -1,4 +1,5 @@
 /** Values out of tensors: numbers, nested arrays, typed arrays, text. */
+import { float32 } from "../dtype.ts";
 import { type ElementArray, elementArray, fromBFloat16, fromFloat16 } from "../elements.ts";
 import { RuntimeError } from "../errors.ts";
 import { tensorToString } from "../print/index.ts";
@@ -65,7 +66,7 @@ export function item(self: Tensor): Value {
   if (self.count !== 1) {
     throw new RuntimeError(`a Tensor with ${self.count} elements cannot be converted to Scalar`);
   }
-  if (self.dtype.id === 8) return heap.f32[(self.storage.address >> 2) + self.offset];
+  if (self.dtype === float32) return heap.f32[(self.storage.address >> 2) + self.offset];
   return reader(self)(self.offset);
 }
 

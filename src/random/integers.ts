@@ -6,6 +6,7 @@ import {
   float16,
   float32,
   float64,
+  INTEGRAL,
   int8,
   int16,
   int32,
@@ -206,7 +207,7 @@ export function randperm(out: RandomArray, generator: Generator, dtype: DType = 
   const n = out.length;
   if (dtype === bool) notImplementedFor("randperm", dtype);
   const [, , max] = limitsOf(dtype);
-  if (dtype.category === 1 && BigInt(n) > max + 1n) {
+  if (dtype.category === INTEGRAL && BigInt(n) > max + 1n) {
     throw new RuntimeError(`value cannot be converted to type ${dtype.name}_t without overflow`);
   }
   check(dtype !== float16 || n <= 2049, () => "n cannot be greater than 2049 for Half type.");

@@ -135,11 +135,6 @@ export class Storage {
   }
 }
 
-/** Copies bytes within the heap or from outside into a storage. */
-export function writeBytes(storage: Storage, byteOffset: number, bytes: Uint8Array): void {
-  heap.u8.set(bytes, storage.address + byteOffset);
-}
-
 /**
  * What the heap holds, in PyTorch's words: `allocated` bytes in use, `reserved` bytes of WebAssembly memory,
  * and how much was spilled.

@@ -19,11 +19,6 @@ const DOT_ROWS = 96;
 const LANES = 4;
 const COLUMNS = 2;
 
-/** The most chunks that `depth` values of k can give: runs of 6 need two, shorter uneven ones are not taken. */
-export function mostChunks(depth: number): number {
-  return Math.ceil(depth / 3) + 2;
-}
-
 /** Pushes 1 if this launch is better computed as dot products. */
 export function emitUseDot(
   f: FunctionBuilder,

@@ -12,11 +12,15 @@ import type { Operand } from "./promote.ts";
 import { bind } from "./schema.ts";
 import type { OutOption } from "./unary.ts";
 
-/** A function of two tensors (or numbers), which is also a method, with an in-place form. */
-export interface Binary<Options extends object = OutOption> {
+/** A function of two tensors (or numbers), which is also a method. */
+export interface BinaryFunction<Options extends object = OutOption> {
   (self: Operand, other: Operand, options?: Options): Tensor;
-  readonly inplace: (self: Tensor, other: Operand, options?: Omit<Options, "out">) => Tensor;
   readonly op: PointwiseOp;
+}
+
+/** The same with an in-place form. */
+export interface Binary<Options extends object = OutOption> extends BinaryFunction<Options> {
+  readonly inplace: (self: Tensor, other: Operand, options?: Omit<Options, "out">) => Tensor;
 }
 
 export interface BinarySpec extends Pick<PointwiseSpec, "scalars" | "check" | "guard" | "nodeName" | "overload"> {

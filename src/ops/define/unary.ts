@@ -11,11 +11,15 @@ export interface OutOption {
   readonly out?: Tensor;
 }
 
-/** A function of one tensor, which is also a method, with an in-place form. */
-export interface Unary {
+/** A function of one tensor, which is also a method. */
+export interface UnaryFunction {
   (self: Tensor, options?: OutOption): Tensor;
-  readonly inplace: (self: Tensor) => Tensor;
   readonly op: PointwiseOp;
+}
+
+/** The same with an in-place form. */
+export interface Unary extends UnaryFunction {
+  readonly inplace: (self: Tensor) => Tensor;
 }
 
 export interface UnarySpec {
@@ -59,4 +63,10 @@ export function unary(name: string, spec: UnarySpec): Unary {
     return op.callInplace1(self);
   };
   return Object.assign(call, { inplace, op });
+}
+
+/** The declared op without its in-place form, where PyTorch has none. */
+export function withoutInplace<F>(f: F & { readonly inplace: unknown }): F {
+  delete (f as { inplace?: unknown }).inplace;
+  return f;
 }

@@ -18,6 +18,9 @@ const ELEMENTWISE = 12;
 const DIRECTIONS = 3;
 const LARGEST = 1e4;
 
+/** What these do depends on how the elements lie in memory. */
+const NEEDS_LAYOUT = new Set(["torch.as_strided", "Tensor.view", "Tensor.view_as"]);
+
 export type Form = "call" | "strided" | "inplace" | "inplace on a view";
 
 export interface GradientFailure {
@@ -55,12 +58,12 @@ function suitable(api: Api, golden: GoldenOp, sample: Sample): boolean {
   return floats.every((t) => Array.from(elements(t, golden.blob), Number).every((v) => Math.abs(v) < LARGEST));
 }
 
-/** What makes two samples exercise the same formula: all that is not a tensor, and the ranks of the tensors. */
+/** What makes two samples exercise the same formula: all that is not a tensor, the ranks of the tensors, and zeros. */
 function kind(sample: Sample): string {
   const outline = (value: Golden): unknown =>
     isTensor(value) ? `${value.t}/${value.shape.length}` : Array.isArray(value) ? value.map(outline) : value;
   const kwargs = Object.entries(sample.kwargs).map(([k, v]) => [k, outline(v)]);
-  return JSON.stringify([sample.fn, sample.args.map(outline), kwargs]);
+  return JSON.stringify([/zeros/.test(sample.from), sample.fn, sample.args.map(outline), kwargs]);
 }
 
 /** The samples to check: `most` of an op, of as many kinds as there are and the smallest of each; or all. */
@@ -258,9 +261,16 @@ function formsOf(sample: Sample, more: boolean): Form[] {
   const changesInput = sample.fn.endsWith("_");
   return [
     "call",
-    ...(sample.strided && !changesInput && sample.fn !== "torch.as_strided" ? ["strided" as const] : []),
+    ...(sample.strided && !changesInput && !NEEDS_LAYOUT.has(sample.fn) ? ["strided" as const] : []),
     ...(sample.inplace === true ? ["inplace" as const, "inplace on a view" as const] : []),
   ];
+}
+
+/** Checks the first and second derivatives of a function by its inputs, which require gradients; throws where one is wrong. */
+export function checkDerivatives(body: (...leaves: Tensor[]) => unknown, leaves: readonly Tensor[]): void {
+  const listed: Body = (...all) => tensorsOf(body(...all));
+  gradcheck(connected(listed) as never, leaves);
+  gradcheckOfGradient(listed, leaves);
 }
 
 /** Checks the first and second derivatives of samples of an op, and of other forms of the first ones. */

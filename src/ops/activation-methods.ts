@@ -1,6 +1,7 @@
 /** The activations that are also methods of Tensor and functions of `torch`. */
 import type { Tensor } from "../tensor.ts";
 import * as F from "./activations.ts";
+import { intoOut } from "./define/out.ts";
 import type { OutOption } from "./define/unary.ts";
 
 interface Relu {
@@ -19,7 +20,7 @@ export function hardshrink(
 ): Tensor {
   const result = F.hardshrink(self, typeof lambd === "object" ? lambd.lambd : lambd);
   const out = (typeof lambd === "object" ? lambd : options)?.out;
-  return out === undefined ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `x` above 0, `weight * x` below. */

@@ -6,6 +6,7 @@ import { broadcastShapes, broadcastStrides, type Shape, sameShape, shapeText } f
 import type { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
 import { type ContractionOperand, contract } from "./define/contraction.ts";
+import { intoOut } from "./define/out.ts";
 import { type PrimitiveSpec, toPrimitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
@@ -198,7 +199,7 @@ function run(op: Primitive<Factors>, { inputs, factors, out }: Bound, sizes: Sha
     return dispatchInplace(op, inputs, factors);
   }
   const result = dispatch(op, inputs, factors);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Throws unless `self` broadcasts to `sizes`. */
@@ -347,7 +348,7 @@ function callAddr(name: string, args: readonly unknown[], inplace: boolean): Ten
   if (dtype === dt.bool) {
     const narrow = cast.map((x) => x.to(dt.uint8));
     const wide = run(addrOp, { inputs: narrow, factors, out: null }, sizes, false).to(dt.bool);
-    return inplace ? self.copy_(wide) : out === null ? wide : out.copyResult_(wide);
+    return inplace ? self.copy_(wide) : intoOut(out, wide);
   }
   return run(addrOp, { inputs: cast, factors, out }, sizes, inplace);
 }

@@ -1,14 +1,12 @@
 /** Copies and changes of dtype and layout. */
-
 import { type Device, requireCpu } from "../device.ts";
-import { checkWritable, dispatchInplace, type Primitive } from "../dispatch.ts";
+import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { type CopyAttrs, copied, copyInto, type MemoryFormat, resize, zerosLike } from "./copy.ts";
-import { requireCast } from "./define/pointwise.ts";
+import { type CopyAttrs, copied, copyInto, type MemoryFormat, zerosLike } from "./copy.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { allocate } from "./row.ts";
@@ -162,21 +160,6 @@ export function copy_(self: Tensor, source: Tensor, options?: { non_blocking?: b
     );
   }
   return dispatchInplace(copyOp, [x, y], null);
-}
-
-/** @internal Writes a result into an `out` tensor, which takes its shape. */
-export function copyResult_(self: Tensor, result: Tensor): Tensor {
-  if (self.requires_grad || result.requires_grad) {
-    throw new RuntimeError(
-      "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
-    );
-  }
-  requireCast(result.dtype, self.dtype);
-  if (!sameShape(self.sizes, result.sizes)) resize(self, result.sizes);
-  else checkWritable(self);
-  copyInto(self, result);
-  self.version.value++;
-  return self;
 }
 
 /** Whether two layouts are the same; for `set_data`. */

@@ -3,6 +3,7 @@ import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { resultRows, rowsOf, withElements } from "./define/axis.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 
@@ -84,7 +85,7 @@ export function histc(
   }
   if (count <= 0) throw new RuntimeError(`torch.histogram(): bins must be > 0, but got ${count} for dimension 0`);
   const result = histcOp([x], { bins: count, min: Number(low), max: Number(high) });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 const bincountOp = primitive<{ readonly minlength: number }>({

@@ -7,6 +7,7 @@ import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { fillWith, isDense, type MemoryFormat } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
+import { intoOut } from "./define/out.ts";
 import type { Scalar } from "./define/promote.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { checkOverflow } from "./memory.ts";
@@ -64,7 +65,7 @@ function filled(name: string, args: SizesAndOptions<OutOptions>, value: number |
   checkSizes(sizes);
   const result = allocate(dtype ?? out?.dtype ?? dt.get_default_dtype(), sizes);
   if (value !== null) fillWith(result, value);
-  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
+  return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }
 
 /** A tensor of zeros: `zeros(2, 3)`, `zeros([2, 3], { dtype })`. */
@@ -98,7 +99,7 @@ export function full(size: number | Shape, fill_value: Scalar, options?: OutOpti
   checkOverflow(value, type);
   const result = allocate(type, sizes);
   fillWith(result, value);
-  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
+  return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }
 
 const LIKE = `${OPTIONS}, any? memory_format=None`;
@@ -223,5 +224,5 @@ export function eye(n: number, m?: number | null | OutOptions, options?: OutOpti
   fillWith(result, 0);
   const k = Math.min(rows, columns);
   if (numelOf([rows, columns]) > 0) fillWith(new Tensor(result.storage, result.dtype, [k], [columns + 1], 0), 1);
-  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
+  return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }

@@ -7,6 +7,7 @@ import { normalizeDim, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
+import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, type PrimitiveSpec, primitive, toPrimitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf, zerosOf } from "./geometry.ts";
@@ -127,7 +128,7 @@ export function diag(
     throw new RuntimeError(`diag(): Supports 1D or 2D tensors. Got ${x.sizes.length}D`);
   }
   const result = x.sizes.length === 1 ? diag_embed(x, k) : diagonalCopyOp([x], { offset: k, dim1: 0, dim2: 1 });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** The matrix with the elements of `self`, in row-major order, as its diagonal. */
@@ -236,14 +237,14 @@ function bindTriangle(name: string, args: readonly unknown[]): [Tensor, number, 
 export function tril(self: Tensor, diagonal?: number | TriangleOptions, options?: TriangleOptions): Tensor {
   const [x, k, out] = bindTriangle("tril", [self, diagonal, options]);
   const result = trilOp.call([x], { k });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** The upper triangle of each matrix, from the diagonal `diagonal` places right of the main one; zeros elsewhere. */
 export function triu(self: Tensor, diagonal?: number | TriangleOptions, options?: TriangleOptions): Tensor {
   const [x, k, out] = bindTriangle("triu", [self, diagonal, options]);
   const result = triuOp.call([x], { k });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `tril` in place. */

@@ -3,6 +3,7 @@ import { RuntimeError } from "../errors.ts";
 import { normalizeDim, numelOf, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { contract } from "./define/contraction.ts";
+import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { allocate } from "./row.ts";
@@ -312,7 +313,7 @@ export function tensordot(
   const left = u.permute([...restA, ...first]).reshape(numelOf(pick(u, restA)), k);
   const right = v.permute([...second, ...restB]).reshape(k, numelOf(pick(v, restB)));
   const result = left.mm(right).view([...pick(u, restA), ...pick(v, restB)]);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** The product of matrices in the cheapest order. The first and the last may be vectors. Is `linalg.multi_dot`. */
@@ -344,7 +345,7 @@ export function multi_dot(tensors: readonly Tensor[], options?: { out?: Tensor }
     ...(list[n - 1].sizes.length === 2 ? [list[n - 1].sizes[1]] : []),
   ];
   const result = chainProduct(matrices).view(shape);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Cormen, Leiserson, Rivest, Stein, "Introduction to Algorithms", chapter 15.2: matrix-chain multiplication. */

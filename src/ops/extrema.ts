@@ -1,11 +1,11 @@
 /** Largest and smallest values, and where they are. A NaN counts as both; of equal values the first is taken. */
-
 import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError } from "../errors.ts";
 import { normalizeDim, normalizeDims } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { requireNonEmpty, selectedGradient } from "./define/axis.ts";
 import { intoAll, type NamedTensors, namedTensors, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { orderedCompute, type ReducedDims, reduce, reduceMany, restoreDims } from "./define/reduction.ts";
 import { bind, bindAs, isOptions } from "./define/schema.ts";
@@ -88,13 +88,13 @@ function extremeFunction(which: Which) {
         options,
       ]) as [Tensor, Tensor, Tensor | null];
       const result = x[other](y);
-      return out === null ? result : out.copyResult_(result);
+      return intoOut(out, result);
     }
     if (dim === undefined || (isOptions(dim) && dim.dim === undefined)) {
       const [x, out] = bindAs(which, "(Tensor self, *, Tensor? out=None)", [self, dim]) as [Tensor, Tensor | null];
       requireElements(which, x);
       const result = allOp([x], { dims: normalizeDims(null, x.sizes.length), keepdim: false });
-      return out === null ? result : out.copyResult_(result);
+      return intoOut(out, result);
     }
     const [x, d, keep, out] = bindAs(which, "(Tensor self, int dim, bool keepdim=False, *, Tensor[]? out=None)", [
       self,
@@ -167,7 +167,7 @@ function extremeOverDims(name: "amax" | "amin", which: Which) {
     if (d.length === 0) requireElements(name, x);
     else requireNonEmpty(`${name}()`, x, dims);
     const result = op([x], { dims, keepdim: keep });
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
 }
 type ExtremeOverDims = ReturnType<typeof extremeOverDims>;
@@ -249,7 +249,7 @@ function argExtreme(name: "argmax" | "argmin") {
       throw new IndexError(`${name}(): Expected reduction dim to be specified for input.numel() == 0.`);
     }
     const result = op([x], { dims, keepdim: keep });
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
 }
 type ArgExtreme = ReturnType<typeof argExtreme>;

@@ -4,6 +4,7 @@ import { RuntimeError } from "../errors.ts";
 import { computeType, constant, type Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
 import { type NamedTensors, namedTensors } from "./define/named.ts";
+import { intoOut } from "./define/out.ts";
 import { primitiveMany } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { allocate, runRow } from "./row.ts";
@@ -73,5 +74,5 @@ export function frexp(
   const [x, out] = bind("frexp(Tensor self, *, Tensor[]? out=None)", [self, options]) as [Tensor, Tensor[] | null];
   if (!x.dtype.is_floating_point) throw new RuntimeError("torch.frexp() only supports floating-point dtypes");
   const results = frexpOp([x], null);
-  return named(out === null ? results : results.map((r, i) => out[i].copyResult_(r)));
+  return named(out === null ? results : results.map((r, i) => intoOut(out[i], r)));
 }

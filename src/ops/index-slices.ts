@@ -5,6 +5,7 @@ import type { ScatterMode } from "../ir/kernel.ts";
 import { normalizeDim, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copied, scalarTensor } from "./copy.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import type { Scalar } from "./define/promote.ts";
 import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
@@ -68,7 +69,7 @@ export function index_select(self: Tensor, dim: number, index: Tensor, options?:
     throw new IndexError("index out of range in self");
   });
   const result = indexSelectOp([x, at], { dim: where });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 function sliceWrite(target: Tensor, [, index, source]: readonly Tensor[], { dim, alpha, mode }: AlongAttrs): void {
@@ -147,7 +148,7 @@ type AlphaOptions = { alpha?: Scalar; out?: Tensor };
 export function index_add(self: Tensor, dim: number, index: Tensor, source: Tensor, options?: AlphaOptions): Tensor {
   const { inputs, attrs, out } = bindIndexAdd([self, dim, index, source, options]);
   const result = indexAddOp.call(inputs, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `index_add` in place. */
@@ -225,7 +226,7 @@ export function index_copy(
 ): Tensor {
   const { inputs, attrs, out } = bindIndexCopy([self, dim, index, source, options]);
   const result = indexCopyOp.call(inputs, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `index_copy` in place. */

@@ -4,6 +4,7 @@ import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, describe, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { scalarTensor } from "./copy.ts";
+import { intoOut } from "./define/out.ts";
 import type { Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { fromValues } from "./from-values.ts";
@@ -232,7 +233,7 @@ export function masked_select(self: Tensor, mask: Tensor, options?: { out?: Tens
   if (where.dtype !== dt.bool) throw new RuntimeError("masked_select: expected BoolTensor for mask");
   const shape = broadcastShapes(x.sizes, where.sizes);
   const result = maskedSelectOp([x, where], { shape });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 function checkMaskedScatter(x: Tensor, mask: Tensor, source: Tensor): void {
@@ -296,7 +297,7 @@ export function take(self: Tensor, index: Tensor, options?: { out?: Tensor }): T
   if (x.count === 0 && positions.count > 0) throw new IndexError("take(): tried to take from an empty tensor");
   checkFlat(x, positions);
   const result = takeOp([x, positions], null);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 function bindPutFlat(args: readonly unknown[]): { inputs: Tensor[]; accumulate: boolean } {
@@ -352,7 +353,7 @@ export const nonzero: Nonzero = ((self: Tensor, options?: { as_tuple?: boolean; 
   ];
   if (tuple) return nonzeroOp([x.ndim === 0 ? x.reshape([1]) : x], null).unbind(1);
   const result = nonzeroOp([x], null);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }) as Nonzero;
 
 /** Indices of the elements that are not 0, a row each. */

@@ -1,12 +1,11 @@
 /** Number theory on integers: loops of unknown length, so routines rather than kernels. */
-
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, sameShape, shapeText } from "../shape.ts";
 import { heap } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
-import { requireCast } from "./define/pointwise.ts";
+import { intoOut, requireCast } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
@@ -63,7 +62,7 @@ function declare(routine: Routine): IntegerFunction {
       Tensor | null,
     ];
     const result = integerOp([a, b], { routine });
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
   const inplace = (self: Tensor, other: Tensor): Tensor => {
     const [a, b] = bind(`${routine}_(Tensor self, Tensor other)`, [self, other]) as [Tensor, Tensor];

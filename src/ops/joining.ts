@@ -5,6 +5,7 @@ import { RuntimeError, ValueError } from "../errors.ts";
 import { broadcastShapes, normalizeDim, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
 import { bind, isOptions } from "./define/schema.ts";
@@ -81,7 +82,7 @@ export function cat(
     });
   });
   const result = catOp(list, { dim: at, dtype: resultType(list) });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 const stackOp = primitive<{ dim: number; dtype: DType }>({
@@ -120,7 +121,7 @@ export function stack(
     }
   });
   const result = stackOp(list, { dim: at, dtype: resultType(list) });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Another name of `cat`. */
@@ -179,7 +180,7 @@ function stacked(
   ];
   if (list.length === 0) throw new RuntimeError(`${name} expects a non-empty TensorList`);
   const result = join(list);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Side by side: along dimension 1, or 0 for vectors. */

@@ -4,6 +4,7 @@ import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, numelOf, type Shape, shapeText, viewStrides } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { contract } from "./define/contraction.ts";
+import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { wholeNumbersHint } from "./kernels/guards.ts";
@@ -17,7 +18,7 @@ export interface ProductOptions {
 }
 
 function finish(result: Tensor, out: Tensor | null): Tensor {
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 const mmOp: PrimitiveCall<null> = primitive<null>({

@@ -6,6 +6,7 @@ import { Tensor } from "../tensor.ts";
 import { copied } from "./copy.ts";
 import { type Elements, requireNonEmpty, resultRows, rowsOf, selectedGradient, withElements } from "./define/axis.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { reducedShape } from "./define/reduction.ts";
 import { bind, isOptions } from "./define/schema.ts";
@@ -270,7 +271,7 @@ function quantileFunction(name: "quantile" | "nanquantile") {
       if (at === null) result = result.reshape([...result.sizes.slice(0, lead), ...x.sizes.map(() => 1)]);
       else if (rank > 0) result = result.unsqueeze(at + lead);
     }
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
 }
 

@@ -4,6 +4,7 @@ import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
+import { intoOut } from "./define/out.ts";
 import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
 import { isScalar, type Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
@@ -189,7 +190,7 @@ export const ldexp: Pow = Object.assign(
     ];
     if (!y.dtype.is_floating_point) return ldexpOp.call([x, y], { out });
     const result = x.mul(y.exp2());
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   },
   {
     inplace: (self: Tensor, other: Operand): Tensor => {

@@ -8,6 +8,7 @@ import { broadcastStrides, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { elementsOf, floatsOf } from "./memory.ts";
@@ -267,7 +268,7 @@ export function bernoulli(
     [self, p, options],
   ) as [Tensor, number | null, unknown, Tensor | null];
   const result = bernoulliOp([x], { p: chance, generator: generatorOf(generator) });
-  return out === null ? result : out.copyResult_(result.detach());
+  return out === null ? result : intoOut(out, result.detach());
 }
 
 const multinomialOp = primitive<{ samples: number; replacement: boolean; generator: Generator }>({
@@ -306,5 +307,5 @@ export function multinomial(
     throw new RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement");
   }
   const result = multinomialOp([x], { samples, replacement: again, generator });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }

@@ -9,6 +9,7 @@ import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
 import { empty, empty_like, type LikeOptions, type SizesAndOptions } from "./creation.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { elementsOf, floatsOf } from "./memory.ts";
@@ -35,7 +36,7 @@ function sampled(
   checkSizes(sizes);
   const generator = generatorOf(given);
   const result = fill(empty(sizes, { dtype: dtype ?? out?.dtype ?? type }), generator);
-  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
+  return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }
 
 /** Samples of [0, 1): `rand(2, 3)`, `rand([2, 3], { generator })`. */
@@ -231,7 +232,7 @@ export function normal(
   } else if (center instanceof Tensor) {
     result = normalTensorFloat([center], { mean: null, std: deviation as number, generator });
   } else result = normalFloatTensor([deviation as Tensor], { mean: center, std: null, generator });
-  return rest[1] === null ? result : rest[1].copyResult_(result.detach());
+  return rest[1] === null ? result : intoOut(rest[1], result.detach());
 }
 
 const poissonOp = primitive<{ generator: Generator }>({

@@ -6,6 +6,7 @@ import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { fma32, fma64 } from "../random/fma.ts";
 import { shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { intoOut } from "./define/out.ts";
 import type { Scalar } from "./define/promote.ts";
 import { bind, isOptions } from "./define/schema.ts";
 import { checkOverflow, elementsOf, elementWriter } from "./memory.ts";
@@ -17,7 +18,7 @@ export interface RangeOptions extends TensorOptions {
 }
 
 function deliver(result: Tensor, out: Tensor | null, requiresGrad: boolean): Tensor {
-  return out === null ? finish(result, requiresGrad) : out.copyResult_(result);
+  return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }
 
 /**

@@ -1,11 +1,11 @@
 /** Sums and other reductions over dimensions. Extreme values are in extrema.ts, variances in statistics.ts. */
-
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { constant } from "../ir/expr.ts";
 import { normalizeDims, type Shape, sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
 import { type ReducedDims, reduce, reducedCount, restoreDims } from "./define/reduction.ts";
 import { bind, bindAs } from "./define/schema.ts";
@@ -70,7 +70,7 @@ export function sum(
   const { x, d, dims, keepdim: keep, dtype, out } = bindSum("sum", [self, dim, keepdim, options]);
   const op = d === null && !keep ? sumAllOp : sumDimsOp;
   const result = op([x], { dims, keepdim: keep, dtype: summedIn(x, dtype) });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 const nansumOp = primitive<SumAttrs>({
@@ -99,7 +99,7 @@ export function nansum(
   const type = summedIn(x, dtype);
   const attrs = { dims, keepdim: keep, dtype: type };
   const result = x.dtype.is_floating_point ? nansumOp([x], attrs) : sumDimsOp([x], attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 function meanPrimitive(nodeName: string) {
@@ -142,7 +142,7 @@ export function mean(
   }
   const op = d === null && !keep ? meanAllOp : meanDimsOp;
   const result = op([x], { dims, keepdim: keep, dtype: type });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Mean in which NaN does not count. */
@@ -160,7 +160,7 @@ export function nanmean(
   }
   const count = sum(x.detach().isnan().logical_not(), d, keep);
   const result = nansum(x, d, keep, { dtype }).div(count);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 interface ProdAttrs extends SumAttrs {
@@ -238,7 +238,7 @@ export function prod(
     all: d === null,
   };
   const result = (d === null ? prodAllOp : prodDimOp)([x], attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Keyword arguments of `all` and `any`. */
@@ -277,7 +277,7 @@ function logical(name: "all" | "any") {
     // An empty list reduces nothing here, unlike in sum.
     const dims = d !== null && d.length === 0 ? [] : normalizeDims(d, x.sizes.length);
     const result = op([x], { dims, keepdim: keep });
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
 }
 type Logical = ReturnType<typeof logical>;
@@ -347,7 +347,7 @@ export function logsumexp(
   const input = x.dtype === dtype ? x : x.to(dtype);
   const dims = d.length === 0 ? normalizeDims(null, x.sizes.length) : normalizeDims(d, x.sizes.length);
   const result = logsumexpOp([input], { dims, keepdim: keep, dtype });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** The sum over the dimensions that broadcasting to this tensor's shape added or repeated. */

@@ -9,6 +9,7 @@ import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
 import { type Elements, routineType, withElements } from "./define/axis.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
+import { intoOut } from "./define/out.ts";
 import {
   type PrimitiveCall,
   type PrimitiveSpec,
@@ -161,7 +162,7 @@ const cumsumOp = scanOp(
 export function cumsum(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
   const { x, attrs, out } = bindScan("cumsum", [self, dim, options]);
   const result = cumsumOp.call(x, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `cumsum` in place. */
@@ -222,7 +223,7 @@ const cumprodOp = scanOp(
 export function cumprod(self: Tensor, dim: number | ScanOptions, options?: ScanOptions): Tensor {
   const { x, attrs, out } = bindScan("cumprod", [self, dim, options]);
   const result = cumprodOp.call(x, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `cumprod` in place. */
@@ -278,7 +279,7 @@ export function logcumsumexp(
     dt.notImplementedFor("logcumsumexp_out_cpu", x.dtype);
   }
   const result = logcumsumexpOp([x], { dim: at, dtype: x.dtype });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Running extreme values and their positions; of equal values the last counts, and a NaN stays. */
@@ -395,5 +396,5 @@ export function diff(
     const earlier = x.narrow(at, 0, length - 1);
     x = x.dtype === dt.bool ? later.logical_xor(earlier) : later.sub(earlier);
   }
-  return out === null ? x : out.copyResult_(x);
+  return intoOut(out, x);
 }

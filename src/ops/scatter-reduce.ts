@@ -8,6 +8,7 @@ import type { ScatterMode } from "../ir/kernel.ts";
 import { normalizeDim, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto, fillWith, scalarTensor } from "./copy.ts";
+import { intoOut } from "./define/out.ts";
 import { type PrimitiveSpec, primitive, RESULT, toPrimitive } from "./define/primitive.ts";
 import { type Access, scatterInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
@@ -238,7 +239,7 @@ export function scatter_reduce(
 ): Tensor {
   const { inputs, attrs, out } = bindReduce([self, dim, index, src, reduce, include_self, options]);
   const result = reduceCall(inputs, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `scatter_reduce` in place. */
@@ -293,7 +294,7 @@ export function index_reduce(
   const b = bindIndexReduce([self, dim, index, source, reduce, options]);
   const { inputs, attrs } = bindReduce([b.x, b.dim, b.places, b.source, b.reduce, b.includeSelf]);
   const result = reduceCall(inputs, { ...attrs, byIndex: true });
-  return b.out === null ? result : b.out.copyResult_(result);
+  return intoOut(b.out, result);
 }
 
 /** `index_reduce` in place. */

@@ -6,6 +6,7 @@ import type { ScatterMode } from "../ir/kernel.ts";
 import { contiguousStrides, normalizeDim, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { scalarTensor } from "./copy.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import type { Scalar } from "./define/promote.ts";
 import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
@@ -64,7 +65,7 @@ export function gather(
     throw new RuntimeError(`Expected out tensor to have dtype ${x.dtype.name}, but got ${out.dtype.name} instead`);
   }
   const result = gatherOp([x, at], { dim: where });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 interface ScatterAttrs {
@@ -197,7 +198,7 @@ export function scatter(
 ): Tensor {
   const { inputs, attrs, op, out } = bindScatter([self, dim, index, src, options]);
   const result = op.call(inputs, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `scatter` in place. */
@@ -224,7 +225,7 @@ function bindScatterAdd(args: readonly unknown[]): { inputs: Tensor[]; attrs: Sc
 export function scatter_add(self: Tensor, dim: number, index: Tensor, src: Tensor, options?: { out?: Tensor }): Tensor {
   const { inputs, attrs, out } = bindScatterAdd([self, dim, index, src, options]);
   const result = scatterAddOp.call(inputs, attrs);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** `scatter_add` in place. */
@@ -271,5 +272,5 @@ export function take_along_dim(
     const common = x.shape.map((s, k) => (k === at ? -1 : s === 1 ? index.shape[k] : s));
     result = x.expand(common).gather(at, fromStart(index, sizeAt(x, at)).expand(common));
   }
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }

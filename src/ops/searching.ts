@@ -1,5 +1,4 @@
 /** Finding values among others: functions of the torch namespace that are not methods. */
-
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
@@ -7,6 +6,7 @@ import { shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { asTensor } from "./copy.ts";
 import { type Elements, resultRows, routineType, rowsOf, withElements } from "./define/axis.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { type Operand, resultType, type Scalar } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
@@ -140,7 +140,7 @@ export function searchsorted(sorted_sequence: Tensor, input: Tensor | Scalar, op
   }
   const inputs = sorter === null ? [sequence, values] : [sequence, values, sorter];
   const result = searchOp(inputs, { right: right || side === "right", dtype, sorter: sorter !== null });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** PyTorch's signature calls the values `self`, its documentation `input`. */
@@ -203,5 +203,5 @@ export function isin(
     }
   }
   const result = isinOp([asTensor(a, common), asTensor(b, common)], { invert, type: routineType(common) });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }

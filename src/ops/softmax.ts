@@ -4,6 +4,7 @@ import { NotImplementedError } from "../errors.ts";
 import { computeType, type Expr } from "../ir/expr.ts";
 import { normalizeDim } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { allocate, type RowBuilder, runRow } from "./row.ts";
@@ -130,14 +131,14 @@ function softmaxFunction(name: "softmax" | "log_softmax", op: PrimitiveCall<Soft
     const x = type !== null && type !== input.dtype ? input.to(type) : input;
     const at = normalizeDim(d, x.sizes.length);
     if (!x.dtype.is_floating_point) {
-      if (x.count === 0) return out === null ? x.clone() : out.copyResult_(x);
+      if (x.count === 0) return out === null ? x.clone() : intoOut(out, x);
       const kernel = at >= x.sizes.length - 1 ? "softmax_lastdim_kernel_impl" : "softmax_kernel_impl";
       throw new NotImplementedError(
         `"${name === "softmax" ? kernel : `log_${kernel}`}" not implemented for '${scalarTypeName(x.dtype)}'`,
       );
     }
     const result = op([x], { dim: at });
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
 }
 

@@ -5,6 +5,7 @@ import { normalizeDim } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Elements, resultRows, rowsOf, selectedGradient, withElements } from "./define/axis.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { RowSorter, TopSelector } from "./routines/order.ts";
@@ -96,7 +97,7 @@ export function argsort(
 export function msort(self: Tensor, options?: { readonly out?: Tensor }): Tensor {
   const [x, out] = bind("msort(Tensor self, *, Tensor? out=None)", [self, options]) as [Tensor, Tensor | null];
   const result = sort(x, 0).values;
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 interface TopAttrs {

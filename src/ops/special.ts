@@ -4,7 +4,8 @@ import { constant, type Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
 import { sigmoidBackward } from "./activation-gradients.ts";
 import { type Binary, binary } from "./define/binary.ts";
-import { PointwiseOp, requireCast } from "./define/pointwise.ts";
+import { intoOut, requireCast } from "./define/out.ts";
+import { PointwiseOp } from "./define/pointwise.ts";
 import { bind } from "./define/schema.ts";
 import { type OutOption, type Unary, unary } from "./define/unary.ts";
 
@@ -261,7 +262,7 @@ function mvlgammaCall(self: Tensor, p: number | { p: number }, options?: OutOpti
   let sum = lgamma(x.add(0));
   for (let j = 1; j < dimension; j++) sum = sum.add(lgamma(x.add(-j / 2)));
   const result = sum.add((dimension * (dimension - 1) * Math.log(Math.PI)) / 4);
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 const i1Op: Unary = unary("special_i1", {

@@ -3,6 +3,7 @@ import type { DType } from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { describe } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { intoOut } from "./define/out.ts";
 import { bind } from "./define/schema.ts";
 import { bindVariance, type VarianceOptions, varianceOp } from "./define/variance.ts";
 import type { Dims } from "./reductions.ts";
@@ -21,7 +22,7 @@ function variance(name: "var" | "std", op: typeof varOp) {
   ): Tensor => {
     const { x, attrs, out } = bindVariance(name, [self, dim, unbiased, keepdim, options], true);
     const result = op(x, attrs);
-    return out === null ? result : out.copyResult_(result);
+    return intoOut(out, result);
   };
 }
 type Variance = ReturnType<typeof variance>;
@@ -71,5 +72,5 @@ export function norm(
     throw new TypeError(`norm(): argument 'p' must be Number or str, not ${describe(order)}`);
   }
   const result = vector_norm(x, typeof order === "number" ? order : 2, d, keep, { dtype });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }

@@ -1,11 +1,11 @@
 /** `torch.linalg.vector_norm`. */
-
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { normalizeDims } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { intoOut } from "./define/out.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
 import { type ReducedDims, reduce, restoreDims } from "./define/reduction.ts";
 import { bind } from "./define/schema.ts";
@@ -111,7 +111,7 @@ export function vector_norm(
   const dims = normalizeDims(d, input.sizes.length);
   if (p < 0 || p === Number.POSITIVE_INFINITY) requireElements(input, dims, d === null, p);
   const result = vectorNormOp([input], { ord: p, dims, keepdim: keep, dtype: dtype ?? input.dtype });
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }
 
 /** Norms without an identity need an element. */

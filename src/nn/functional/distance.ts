@@ -1,6 +1,6 @@
 /** Distances and angles between vectors, and scaling to length 1. */
-
 import { get_default_dtype, promote_types } from "../../dtype.ts";
+import { intoOut } from "../../ops/define/out.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { broadcastShapes } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -85,5 +85,5 @@ export function normalize(
     [input, p, dim, eps, options],
   ) as [Tensor, number, number, number, Tensor | null];
   const result = x.div(x.norm(order, d, true).clamp_min(epsilon).expand_as(x));
-  return out === null ? result : out.copyResult_(result);
+  return intoOut(out, result);
 }

@@ -1,6 +1,7 @@
 /** Several results that also have names: `const r = x.max(1); r.values; r[1]; const [values, indices] = r`. */
 import { RuntimeError } from "../../errors.ts";
 import type { Tensor } from "../../tensor.ts";
+import { intoOut } from "./out.ts";
 
 /** An array of tensors that has PyTorch's field names too. */
 export type NamedTensors<K extends string> = Iterable<Tensor> & {
@@ -51,5 +52,5 @@ export function intoAll(out: readonly Tensor[] | null, results: readonly Tensor[
       throw new RuntimeError(`Expected out tensor to have dtype ${r.dtype.name}, but got ${out[i].dtype.name} instead`);
     }
   });
-  return results.map((r, i) => out[i].copyResult_(r));
+  return results.map((r, i) => intoOut(out[i], r));
 }

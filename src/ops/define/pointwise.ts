@@ -14,6 +14,7 @@ import { Tensor } from "../../tensor.ts";
 import { KernelCache, launchFlat } from "../launch.ts";
 import { runRow } from "../row.ts";
 import { allocateLike, disjoint } from "./layout.ts";
+import { intoOut, requireCast } from "./out.ts";
 import { isScalar, type Operand, resultType, type Scalar } from "./promote.ts";
 
 /**
@@ -155,7 +156,7 @@ export class PointwiseOp {
   call(operands: readonly Operand[], options: CallOptions = {}): Tensor {
     const { inputs, attrs } = this.split(operands, options);
     const result = dispatch(this.form(attrs.numbers, attrs.variant), inputs, attrs);
-    return options.out ? options.out.copyResult_(result) : result;
+    return intoOut(options.out, result);
   }
 
   callInplace1(a: Tensor): Tensor {
@@ -491,13 +492,4 @@ function wrapped(x: Scalar, dtype: DType): number | bigint {
   if (dtype.category !== dt.INTEGRAL || dtype.itemsize > 2) return n;
   const bits = dtype.itemsize * 8;
   return Number(dtype.is_signed ? BigInt.asIntN(bits, BigInt(n)) : BigInt.asUintN(bits, BigInt(n)));
-}
-
-/** PyTorch's error for results that do not fit the tensor they are written to. */
-export function requireCast(from: DType, to: DType): void {
-  if (!dt.can_cast(from, to)) {
-    throw new RuntimeError(
-      `result type ${dt.scalarTypeName(from)} can't be cast to the desired output type ${dt.scalarTypeName(to)}`,
-    );
-  }
 }

@@ -1,5 +1,5 @@
 /** Elements as they lie in memory: a typed array for each element type, and the bits of the 16-bit floats. */
-import type { DType } from "./dtype.ts";
+import { bfloat16, type DType, float16, float64 } from "./dtype.ts";
 
 /** Elements of one type: bool is 0 and 1 in a Uint8Array, float16 and bfloat16 are their bits in a Uint16Array. */
 export type ElementArray =
@@ -75,4 +75,12 @@ export function toBFloat16(value: number): number {
   const bits = bitsBox[0];
   if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+/** Rounds a float64 to the values of a floating-point type; to 16-bit types it goes by way of float32, as in PyTorch. */
+export function roundTo(dtype: DType, value: number): number {
+  if (dtype === float64) return value;
+  if (dtype === float16) return fromFloat16(toFloat16(value));
+  if (dtype === bfloat16) return fromBFloat16(toBFloat16(value));
+  return Math.fround(value);
 }

@@ -1,6 +1,7 @@
 /** Rows of a matrix by number: the lookup of embeddings. */
 import { no_grad } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
+import { roundTo } from "../elements.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { primitive } from "./define/primitive.ts";
@@ -106,7 +107,7 @@ export function embedding_renorm_(self: Tensor, indices: Tensor, max_norm: numbe
     const large: number[] = [];
     const factors: number[] = [];
     for (const row of numbers) {
-      const norm = rowNorm(values.subarray(row * width, (row + 1) * width), p);
+      const norm = roundTo(table.dtype, rowNorm(values.subarray(row * width, (row + 1) * width), p));
       if (norm > most) {
         large.push(row);
         factors.push(most / (norm + 1e-7));

@@ -7,7 +7,7 @@ import type { Expr } from "../ir/expr.ts";
 import { computeType, constant } from "../ir/expr.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { allocateLike } from "./define/pointwise.ts";
+import { allocateLike } from "./define/layout.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { allocate, type RowOperand, runRow } from "./row.ts";
 

@@ -1,6 +1,6 @@
 /** How samples, computed in float64, get into arrays of every element type. */
 import { bfloat16, type DType, float16, float32, float64, int8, int16, int32, int64, uint8 } from "../dtype.ts";
-import { type ElementArray, fromBFloat16, fromFloat16, toBFloat16, toFloat16 } from "../elements.ts";
+import { type ElementArray, roundTo, toBFloat16, toFloat16 } from "../elements.ts";
 import { RuntimeError } from "../errors.ts";
 
 /** Where samples go: one contiguous array of the tensor's elements. A Uint16Array needs its `dtype` said, bool too. */
@@ -33,14 +33,6 @@ export function formatDouble(value: number): string {
 /** Calls `check` as PyTorch's TORCH_CHECK does. */
 export function check(condition: boolean, message: () => string): void {
   if (!condition) throw new RuntimeError(message());
-}
-
-/** Rounds a float64 to the values of a floating-point type; to 16-bit types it goes by way of float32, as in PyTorch. */
-export function roundTo(dtype: DType, value: number): number {
-  if (dtype === float64) return value;
-  if (dtype === float16) return fromFloat16(toFloat16(value));
-  if (dtype === bfloat16) return fromBFloat16(toBFloat16(value));
-  return Math.fround(value);
 }
 
 /** Converts the first `count` of `values` to `dtype` and puts them at `start`. int64 takes whole numbers below 2^53. */

@@ -1,6 +1,8 @@
 /** `torch.multinomial`: indices drawn with given weights. */
+
 import { type DType, float32, float64, scalarTypeName } from "../dtype.ts";
-import { check, roundTo } from "./arrays.ts";
+import { roundTo } from "../elements.ts";
+import { check } from "./arrays.ts";
 import type { Generator } from "./generator.ts";
 import { exponential_ } from "./transforms.ts";
 

@@ -1,6 +1,8 @@
 /** Uniform samples: the base of every other distribution. */
+
 import { bfloat16, type DType, float16, float32, float64, notImplementedFor } from "../dtype.ts";
-import { check, dtypeOf, formatDouble, type RandomArray, roundTo, storeDoubles } from "./arrays.ts";
+import { roundTo } from "../elements.ts";
+import { check, dtypeOf, formatDouble, type RandomArray, storeDoubles } from "./arrays.ts";
 import { fma32, fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
 

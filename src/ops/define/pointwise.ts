@@ -87,8 +87,6 @@ export interface PointwiseSpec {
   readonly overload?: (isNumber: readonly boolean[]) => number;
 }
 
-export { allocateLike };
-
 const NO_SCALARS: Scalars = Object.freeze({});
 
 /** `masked_fill` → `MaskedFillBackward`. */

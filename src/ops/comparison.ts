@@ -28,9 +28,11 @@ const never = constant("bool", 0);
 const always = constant("bool", 1);
 const infinite = (x: Expr): Expr => x.abs().eq(Number.POSITIVE_INFINITY);
 
+/** Whether each element is NaN. */
 export const isnan: UnaryFunction = withoutInplace(
   unary("isnan", { promote: "bool", kernel: (x) => (x.isFloat ? x.isnan() : never) }),
 );
+/** Whether each element is infinite, of either sign. */
 export const isinf: UnaryFunction = withoutInplace(
   unary("isinf", { promote: "bool", kernel: (x) => (x.isFloat ? infinite(x) : never) }),
 );
@@ -41,12 +43,14 @@ export const isfinite: UnaryFunction = withoutInplace(
     kernel: (x) => (x.isFloat ? x.abs().lt(Number.POSITIVE_INFINITY) : always),
   }),
 );
+/** Whether each element is +∞. */
 export const isposinf: UnaryFunction = withoutInplace(
   unary("isposinf", {
     promote: "bool",
     kernel: (x) => (x.isFloat ? x.eq(Number.POSITIVE_INFINITY) : never),
   }),
 );
+/** Whether each element is -∞. */
 export const isneginf: UnaryFunction = withoutInplace(
   unary("isneginf", {
     promote: "bool",

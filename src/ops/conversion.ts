@@ -3,7 +3,7 @@ import { type Device, requireCpu } from "../device.ts";
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { DType } from "../dtype.ts";
-import { RuntimeError } from "../errors.ts";
+import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { broadcastShapes, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { type CopyAttrs, copied, copyInto, type MemoryFormat, zerosLike } from "./copy.ts";
@@ -87,37 +87,48 @@ export function type_as(self: Tensor, other: Tensor): Tensor {
   return to(self, other.dtype);
 }
 
-/** The dtype's name as in `torch.FloatTensor`, or, with an argument, a conversion. */
+/** This tensor as `dtype`. PyTorch's form without an argument, which gives a name, is not there: see `dtype`. */
 export function type(self: Tensor, dtype: DType): Tensor {
+  if (!(dtype instanceof DType)) throw new NotImplementedError("type() needs a dtype: the tensor's own is x.dtype");
   return to(self, dtype);
 }
+/** This tensor as float32; itself if it is float32. */
 export function float(self: Tensor): Tensor {
   return to(self, dt.float32);
 }
+/** This tensor as float64; itself if it is float64. */
 export function double(self: Tensor): Tensor {
   return to(self, dt.float64);
 }
+/** This tensor as float16; itself if it is float16. */
 export function half(self: Tensor): Tensor {
   return to(self, dt.float16);
 }
+/** This tensor as bfloat16; itself if it is bfloat16. */
 export function bfloat16(self: Tensor): Tensor {
   return to(self, dt.bfloat16);
 }
+/** This tensor as int32; itself if it is int32. */
 export function int(self: Tensor): Tensor {
   return to(self, dt.int32);
 }
+/** This tensor as int64; itself if it is int64. */
 export function long(self: Tensor): Tensor {
   return to(self, dt.int64);
 }
+/** This tensor as int16; itself if it is int16. */
 export function short(self: Tensor): Tensor {
   return to(self, dt.int16);
 }
+/** This tensor as int8; itself if it is int8. */
 export function char(self: Tensor): Tensor {
   return to(self, dt.int8);
 }
+/** This tensor as uint8; itself if it is uint8. */
 export function byte(self: Tensor): Tensor {
   return to(self, dt.uint8);
 }
+/** This tensor as bool; itself if it is bool. */
 export function bool(self: Tensor): Tensor {
   return to(self, dt.bool);
 }

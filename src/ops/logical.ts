@@ -11,26 +11,32 @@ export const logical_and: Binary = binary("logical_and", {
   kernel: (a, b) => a.cast("bool").and(b.cast("bool")),
   tensorsOnly: true,
 });
+/** Whether at least one of two elements is nonzero. */
 export const logical_or: Binary = binary("logical_or", {
   promote: "bool",
   kernel: (a, b) => a.cast("bool").or(b.cast("bool")),
   tensorsOnly: true,
 });
+/** Whether exactly one of two elements is nonzero. */
 export const logical_xor: Binary = binary("logical_xor", {
   promote: "bool",
   kernel: (a, b) => a.cast("bool").xor(b.cast("bool")),
   tensorsOnly: true,
 });
+/** Whether the element is zero. */
 export const logical_not: Unary = unary("logical_not", { promote: "bool", kernel: (x) => x.cast("bool").not() });
 
+/** Bitwise and of integers or bools. */
 export const bitwise_and: Binary = binary("bitwise_and", {
   kernel: (a, b) => a.and(b),
   check: notFloat("bitwise_and_cpu"),
 });
+/** Bitwise or of integers or bools. */
 export const bitwise_or: Binary = binary("bitwise_or", {
   kernel: (a, b) => a.or(b),
   check: notFloat("bitwise_or_cpu"),
 });
+/** Bitwise exclusive or of integers or bools. */
 export const bitwise_xor: Binary = binary("bitwise_xor", {
   kernel: (a, b) => a.xor(b),
   check: notFloat("bitwise_xor_cpu"),

@@ -31,8 +31,6 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
   readonly view: "none" | "view" | "multi_view";
   /** In place, elements that share memory may be written. */
   readonly allowsOverlap?: boolean;
-  /** Which outputs of several have a gradient; all floating-point ones if absent. */
-  readonly differentiableOutputs?: readonly boolean[];
 }
 
 /** What stands between calls and kernels, if anything does. */

@@ -133,7 +133,9 @@ class CustomNode extends Node {
     this.outputs = spec.outputs.map((t) => (is_tensor(t) ? kindOf(t) : null));
     this.outputCount = spec.outputs.length;
     const internals = FunctionContext.internals(spec.context);
-    this.saved = internals.saved.map((t) => (t === null ? null : new SavedTensor(t, spec.outputs.indexOf(t))));
+    this.saved = internals.saved.map((t) =>
+      t === null ? null : new SavedTensor(t, internals.nonDifferentiable.includes(t) ? -1 : spec.outputs.indexOf(t)),
+    );
     internals.setUnpack(() => {
       if (this.saved === null) throw releasedError();
       return this.saved.map((s) => (s === null ? null : s.unpack(this)));

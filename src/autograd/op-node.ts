@@ -32,6 +32,8 @@ export interface DifferentiableOp<A> {
   readonly nodeName: string;
   /** Gradients of the inputs; `grads` has one entry for each output, null where no gradient came. */
   readonly gradient: (grads: Gradients, context: GradientContext<A>) => Gradients;
+  /** Which outputs of several have a gradient; all floating-point ones if absent. */
+  readonly differentiableOutputs?: readonly boolean[];
 }
 
 export class OpNode<A> extends Node implements GradientContext<A> {
@@ -76,7 +78,12 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   saveOutputs(outputs: readonly Tensor[]): void {
     const mask = this.outputMask;
     if (mask === 0) return;
-    this.savedOutputs = outputs.map((t, j) => (mask & (1 << (OUTPUT_BIT + j)) ? new SavedTensor(t, j) : null));
+    this.savedOutputs = outputs.map((t, j) => {
+      if (!(mask & (1 << (OUTPUT_BIT + j)))) return null;
+      // An output without a gradient has no history to be given back.
+      const differentiable = t.dtype.is_floating_point && (this.op.differentiableOutputs?.[j] ?? true);
+      return new SavedTensor(t, differentiable ? j : -1);
+    });
   }
 
   override name(): string {

@@ -14,6 +14,9 @@ const SLOT64 = BLOCK / 8;
 let backend: Backend = new WasmBackend(heap.memory, { scratch: growingScratch });
 let generation = 0;
 
+/** Unused bytes before and after the scratch memory. */
+const GUARD = 128;
+
 let scratchAddress = 0;
 let scratchSize = 0;
 
@@ -21,7 +24,8 @@ let scratchSize = 0;
 function growingScratch(bytes: number): number {
   if (bytes > scratchSize) {
     scratchSize = Math.max(bytes, 2 * scratchSize, 2 ** 20);
-    scratchAddress = heap.reserve(scratchSize);
+    // Kept apart from its neighbours: a checking backend takes writes right beside a tensor for stray ones.
+    scratchAddress = heap.reserve(scratchSize + 2 * GUARD) + GUARD;
   }
   return scratchAddress;
 }

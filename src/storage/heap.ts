@@ -80,7 +80,7 @@ export class Heap {
     restored_bytes: 0,
   };
 
-  constructor(softLimit = 256 * 2 ** 20, hardLimit = MAX_PAGES * PAGE) {
+  constructor(softLimit = 384 * 2 ** 20, hardLimit = MAX_PAGES * PAGE) {
     this.softLimit = softLimit;
     this.hardLimit = hardLimit;
     this.memory = new WebAssembly.Memory({ initial: 64, maximum: MAX_PAGES });

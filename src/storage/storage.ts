@@ -114,11 +114,6 @@ export class Storage {
     finalizers.register(this, heap.restore(this.cell), this);
   }
 
-  /** Whether the bytes are outside the heap just now. */
-  get isSpilled(): boolean {
-    return this.cell.address === 0;
-  }
-
   /**
    * Gives the bytes back now. Using the storage again is an error. Small storages share their block with others: for
    * them this does nothing.

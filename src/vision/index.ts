@@ -1,4 +1,5 @@
 /** `torchvision`: pictures as data. */
 export * as datasets from "./datasets/index.ts";
+export { Image, type ImageMode, is_image, type PixelArray, Transpose } from "./image.ts";
 export * as transforms from "./transforms/index.ts";
 export * as utils from "./utils.ts";

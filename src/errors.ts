@@ -28,4 +28,9 @@ export class NotImplementedError extends Error {
   override name = "NotImplementedError";
 }
 
+/** A checkpoint that cannot be read: damaged, or with something other than data in it. Python's `pickle.UnpicklingError`. */
+export class UnpicklingError extends Error {
+  override name = "UnpicklingError";
+}
+
 // Python's `TypeError` is JavaScript's own.

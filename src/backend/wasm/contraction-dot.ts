@@ -10,18 +10,21 @@
 import type { Axis } from "../../ir/expr.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, emitDecode, Parameters } from "./contraction-affine.ts";
-import { emitTileRows, type Lanes, multiplyAdd, TILE_ROW_BYTES, TILE_ROWS } from "./contraction-lanes.ts";
+import { emitTileRows, type Lanes, multiplyAdd, TILE_ROWS } from "./contraction-lanes.ts";
 import { emitTileLoop } from "./contraction-microkernel.ts";
 import { shuffleLanes } from "./contraction-pack.ts";
 
 /** With more rows than this, B is transposed into panels instead. */
 const DOT_ROWS = 96;
+/** The same where panels are computed with 256-bit instructions, which dot products are not. */
+const WIDE_DOT_ROWS = 24;
 const LANES = 4;
 const COLUMNS = 2;
 
 /** Pushes 1 if this launch is better computed as dot products. */
 export function emitUseDot(
   f: FunctionBuilder,
+  lanes: Lanes,
   parameters: Parameters,
   m: Local,
   [a, b]: readonly [AffineAccess, AffineAccess],
@@ -35,7 +38,9 @@ export function emitUseDot(
     return;
   }
   const length = parameters.local(axis.size);
-  f.get(m).i32(DOT_ROWS).op("i32.le_s");
+  f.get(m)
+    .i32(lanes.groupVectors === 2 ? WIDE_DOT_ROWS : DOT_ROWS)
+    .op("i32.le_s");
   for (const stride of strides) {
     parameters.push(stride as NonNullable<typeof stride>);
     f.i32(1).op("i32.eq").op("i32.and");
@@ -256,22 +261,22 @@ function emitDotTile(module: ModuleBuilder, lanes: Lanes, rows: number): Functio
     f.op("f32x4.add").set(vector);
     f.get(accumulate).if(() => {
       f.get(tile)
-        .memory("v128.load64_zero", TILE_ROW_BYTES * r)
+        .memory("v128.load64_zero", lanes.rowBytes * r)
         .set(x[0]);
       if (two)
         f.get(tile)
           .get(x[0])
-          .memoryLane("v128.load64_lane", 1, TILE_ROW_BYTES * (r + 1))
+          .memoryLane("v128.load64_lane", 1, lanes.rowBytes * (r + 1))
           .set(x[0]);
       f.get(vector).get(x[0]).op("f32x4.add").set(vector);
     });
     f.get(tile)
       .get(vector)
-      .memoryLane("v128.store64_lane", 0, TILE_ROW_BYTES * r);
+      .memoryLane("v128.store64_lane", 0, lanes.rowBytes * r);
     if (two)
       f.get(tile)
         .get(vector)
-        .memoryLane("v128.store64_lane", 1, TILE_ROW_BYTES * (r + 1));
+        .memoryLane("v128.store64_lane", 1, lanes.rowBytes * (r + 1));
   }
   return f;
 }
@@ -300,7 +305,7 @@ export function emitDotPanel(module: ModuleBuilder, lanes: Lanes): FunctionBuild
       f.get(aAt).get(b0).get(b1).get(table).get(masks).get(chunks).get(tileAt).get(accumulate);
     };
     emitTileLoop(f, lanes, tiles, aAt, depth, left, pushArguments, (r) => {
-      f.get(tileAt).get(r).i32(TILE_ROW_BYTES).op("i32.mul").op("i32.add").set(tileAt);
+      f.get(tileAt).get(r).i32(lanes.rowBytes).op("i32.mul").op("i32.add").set(tileAt);
     });
     f.get(columnTable)
       .i32(4 * COLUMNS)

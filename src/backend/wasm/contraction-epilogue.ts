@@ -7,8 +7,8 @@ import { computeType, type Expr, walk } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, affineAccess, Parameters } from "./contraction-affine.ts";
-import { type Lanes, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
-import { emitAdjacent } from "./contraction-pack.ts";
+import { type Lanes, TILE_GROUPS } from "./contraction-lanes.ts";
+import { emitAdjacent, emitGroupAdjacent } from "./contraction-pack.ts";
 import { rawElements } from "./elements.ts";
 import type { PlainOp } from "./opcodes.ts";
 
@@ -44,13 +44,15 @@ export function planStreams(kernel: ContractionKernel, lanes: Lanes): StreamPlan
     return streams.push({ ...access, alongN: kernel.n.some((axis) => access.strides.has(axis)) }) - 1;
   };
   const ops = lanes.type === "f32" || lanes.type === "f64" ? floatOps : integerOps;
+  // The revectorizer of Node 24 has miscompiled f64x2.neg.
+  const allowed = (op: string) => ops.has(op) && !(op === "neg" && lanes.type === "f64");
   const stores = kernel.stores.map(({ buffer, index, value }) => {
     const visit = (node: Expr): void => {
       if (node.type !== lanes.type) possible = false;
       else if (node.op === "load") {
         if (node.args.length > 1) possible = false;
         else if (!loads.has(node)) loads.set(node, stream(node.args[0], node.slot));
-      } else if (ops.has(node.op)) for (const arg of node.args) visit(arg);
+      } else if (allowed(node.op)) for (const arg of node.args) visit(arg);
       else if (node.op !== "const" && node.op !== "param" && node.op !== "accumulator") possible = false;
     };
     visit(value);
@@ -132,7 +134,7 @@ export interface TileFinish {
 }
 
 /**
- * Stores straight from the micro-kernel's registers, for panels where every stream is adjacent within both groups of
+ * Stores straight from the micro-kernel's registers, for panels where every stream is adjacent within each group of
  * columns. Parameters: block, row tables, and for each stream the column address of each group along n, or the one
  * address of all.
  */
@@ -154,24 +156,43 @@ export function streamFinish(
       const [block, rowTables] = parameters as [Local, Local];
       const values = new VectorValues(f, lanes, new Parameters(f, block, kernel.buffers.length), plan);
       const row = plan.streams.map(() => f.local("i32"));
-      for (const [r, pair] of sums.entries()) {
+      const address = plan.streams.map(() => f.local("i32"));
+      // Values of a group wait here until all are there: V8 packs no pair of stores with a load between them.
+      const results = Array.from({ length: lanes.groupVectors }, () => f.local("v128"));
+      const splats = new Map(
+        [...plan.loads].filter(([, s]) => !plan.streams[s].alongN).map(([load]) => [load, f.local("v128")]),
+      );
+      const setAddress = (s: number, g: number) =>
+        f
+          .get(row[s])
+          .get(parameters[positions[s] + (plan.streams[s].alongN ? g : 0)])
+          .op("i32.add")
+          .set(address[s]);
+      for (const [r, rowSums] of sums.entries()) {
         for (const s of plan.streams.keys())
           f.get(rowTables)
             .memory("i32.load", s * tables.rowStride + 4 * r)
             .set(row[s]);
-        const pushAddress = (s: number, g: number) =>
-          f
-            .get(row[s])
-            .get(parameters[positions[s] + (plan.streams[s].alongN ? g : 0)])
-            .op("i32.add");
-        for (const [g, sum] of pair.entries()) {
+        for (const [load, splat] of splats) {
+          const s = plan.loads.get(load) as number;
+          setAddress(s, 0);
+          f.get(address[s]).memory(lanes.loadSplat).set(splat);
+        }
+        for (let g = 0; g < TILE_GROUPS; g++) {
+          for (const [s, { alongN }] of plan.streams.entries()) if (alongN) setAddress(s, g);
           for (const { stream, value } of plan.stores) {
-            pushAddress(stream, g);
-            values.push(value, sum, (load) => {
-              const s = plan.loads.get(load) as number;
-              pushAddress(s, g).memory(plan.streams[s].alongN ? "v128.load" : lanes.loadSplat);
-            });
-            f.memory("v128.store");
+            for (const [v, result] of results.entries()) {
+              values.push(value, rowSums[g * lanes.groupVectors + v] as Local, (load) => {
+                const splat = splats.get(load);
+                if (splat) f.get(splat);
+                else f.get(address[plan.loads.get(load) as number]).memory("v128.load", 16 * v);
+              });
+              f.set(result);
+            }
+            for (let v = lanes.groupVectors - 1; v >= 0; v--)
+              f.get(address[stream])
+                .get(results[v] as Local)
+                .memory("v128.store", 16 * v);
           }
         }
       }
@@ -190,16 +211,16 @@ export function emitAllAdjacent(
 ): void {
   const at = f.local("i32");
   f.get(count)
-    .i32(TILE_GROUPS * lanes.count)
+    .i32(TILE_GROUPS * lanes.groupColumns)
     .op("i32.eq");
   for (const [s, { alongN }] of plan.streams.entries()) {
     if (!alongN) continue;
     for (let g = 0; g < TILE_GROUPS; g++) {
       f.get(columnTables)
-        .i32(s * tables.columnStride + 4 * g * lanes.count)
+        .i32(s * tables.columnStride + 4 * g * lanes.groupColumns)
         .op("i32.add")
         .set(at);
-      emitAdjacent(f, lanes, at);
+      emitGroupAdjacent(f, lanes, at);
       f.op("i32.and");
     }
   }
@@ -218,7 +239,7 @@ export function pushFinishParameters(
 ): void {
   for (const [s, { alongN }] of plan.streams.entries())
     for (let g = 0; g < (alongN ? TILE_GROUPS : 1); g++)
-      f.get(columnTables).memory("i32.load", s * tables.columnStride + 4 * g * lanes.count);
+      f.get(columnTables).memory("i32.load", s * tables.columnStride + 4 * g * lanes.groupColumns);
 }
 
 /** A function (block, rows, count, tile, rowTables, columnTables): the stores for `count` columns of any panel. */
@@ -286,7 +307,7 @@ export function emitStreamEpilogue(
     );
   };
 
-  for (let g = 0; g < TILE_GROUPS; g++) {
+  for (let g = 0; g < TILE_GROUPS * lanes.groupVectors; g++) {
     f.get(count)
       .i32(g * lanes.count)
       .op("i32.sub")
@@ -334,7 +355,7 @@ export function emitStreamEpilogue(
           );
           f.release(result);
         }
-        f.get(tileAt).i32(TILE_ROW_BYTES).op("i32.add").set(tileAt);
+        f.get(tileAt).i32(lanes.rowBytes).op("i32.add").set(tileAt);
         f.get(rowAt).i32(4).op("i32.add").set(rowAt);
         f.get(row).i32(1).op("i32.sub").tee(row).br_if(again);
       });

@@ -2,21 +2,26 @@
 import { NotImplementedError } from "../../errors.ts";
 import type { ComputeType } from "../../ir/expr.ts";
 import type { FunctionBuilder, Local, ValueType } from "./assembler.ts";
+import type { Features } from "./features.ts";
 import type { MemoryLaneOp, MemoryOp, PlainOp } from "./opcodes.ts";
 
 /** Rows of the largest tile. */
 export const TILE_ROWS = 6;
-/** Vectors of columns in a panel. */
+/** Groups of columns in a panel. */
 export const TILE_GROUPS = 2;
-/** Bytes of a row of a tile. */
-export const TILE_ROW_BYTES = 16 * TILE_GROUPS;
 
 export interface Lanes {
   readonly type: ValueType & ComputeType;
   /** Bytes of an element. */
   readonly size: 4 | 8;
-  /** Elements in a vector: the columns of a group. A panel is two groups. */
+  /** Elements in a vector. */
   readonly count: 4 | 2;
+  /** Vectors in a group of columns: two where the engine makes one 256-bit instruction of neighbouring pairs. */
+  readonly groupVectors: 1 | 2;
+  /** Columns in a group. A panel is two groups. */
+  readonly groupColumns: number;
+  /** Bytes of a row of a tile. */
+  readonly rowBytes: number;
   readonly shape: "f32x4" | "f64x2" | "i32x4" | "i64x2";
   readonly load: MemoryOp;
   readonly store: MemoryOp;
@@ -30,7 +35,9 @@ export interface Lanes {
   readonly madd: PlainOp | undefined;
 }
 
-export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
+export function lanesOf(type: ComputeType, { relaxed, wide }: Features): Lanes {
+  const groupVectors = wide && (type === "f32" || type === "f64") ? 2 : 1;
+  const rowBytes = 16 * TILE_GROUPS * groupVectors;
   switch (type) {
     case "f32":
     case "i32":
@@ -38,6 +45,9 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
         type,
         size: 4,
         count: 4,
+        groupVectors,
+        groupColumns: 4 * groupVectors,
+        rowBytes,
         shape: `${type}x4`,
         load: `${type}.load`,
         store: `${type}.store`,
@@ -55,6 +65,9 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
         type,
         size: 8,
         count: 2,
+        groupVectors,
+        groupColumns: 2 * groupVectors,
+        rowBytes,
         shape: `${type}x2`,
         load: `${type}.load`,
         store: `${type}.store`,
@@ -69,6 +82,14 @@ export function lanesOf(type: ComputeType, relaxed: boolean): Lanes {
     default:
       throw new NotImplementedError(`contraction: accumulating in ${type}`);
   }
+}
+
+/**
+ * The vectors of a row of a tile in the order in which to store them. V8's revectorizer packs a pair of stores
+ * only if the second half comes first.
+ */
+export function storeOrder({ groupVectors }: Lanes): readonly number[] {
+  return groupVectors === 2 ? [1, 0, 3, 2] : [0, 1];
 }
 
 /** `sum += a · b`, on vectors. */

@@ -6,10 +6,10 @@ import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } 
 import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot } from "./contraction-dot.ts";
 import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-epilogue.ts";
 import type { ScalarEnvironment } from "./contraction-expression.ts";
-import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
+import { type Lanes, lanesOf, TILE_GROUPS } from "./contraction-lanes.ts";
 import { emitMaskedPackGroup, maskConditions, maskPeriodAxes } from "./contraction-mask.ts";
 import { emitPanel } from "./contraction-microkernel.ts";
-import { emitAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
+import { emitGroupAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
 import { rawElements } from "./elements.ts";
 import type { Features } from "./features.ts";
@@ -63,7 +63,7 @@ export class ContractionLaunch {
 
   constructor(kernel: ContractionKernel, features: Features, memory: MemoryLimits) {
     this.kernel = kernel;
-    this.lanes = lanesOf(kernel.accumulate, features.relaxed);
+    this.lanes = lanesOf(kernel.accumulate, features);
     this.module.importMemory("env", "memory", memory);
     this.scratch = this.module.importFunction("env", "scratch", ["i32"], ["i32"]);
     this.environment = { features, host: importHost(this.module) };
@@ -77,7 +77,7 @@ export class ContractionLaunch {
   }
 
   private get panelColumns(): number {
-    return TILE_GROUPS * this.lanes.count;
+    return TILE_GROUPS * this.lanes.groupColumns;
   }
 
   /** Byte offsets within the scratch area. */
@@ -106,8 +106,8 @@ export class ContractionLaunch {
       streamRows: reserve(streamCount * tables.rowStride),
       streamColumns: reserve(streamCount * tables.columnStride),
       aPacked: reserve(UNIT_ROWS * DEPTH * this.lanes.size + 16),
-      bPacked: reserve(DEPTH * TILE_ROW_BYTES),
-      tile: reserve((UNIT_COLUMNS / this.panelColumns) * UNIT_ROWS * TILE_ROW_BYTES),
+      bPacked: reserve(DEPTH * this.lanes.rowBytes),
+      tile: reserve((UNIT_COLUMNS / this.panelColumns) * UNIT_ROWS * this.lanes.rowBytes),
     };
   }
 
@@ -297,7 +297,7 @@ export class ContractionLaunch {
     ] as const)
       f.get(parameters.product(maskPeriodAxes(operand?.conditions ?? [], kernel.k))).set(period);
     if (dot) {
-      emitUseDot(f, parameters, m, dot.accesses, kernel.k, kernel.n);
+      emitUseDot(f, this.lanes, parameters, m, dot.accesses, kernel.k, kernel.n);
       f.set(useDot);
       emitNeedsMask(f, parameters, kernel.k);
       f.set(masked);
@@ -311,7 +311,7 @@ export class ContractionLaunch {
       f.if(() => {
         f.loop((again) => {
           f.get(at).get(offset).memory("i32.store");
-          f.get(offset).i32(TILE_ROW_BYTES).op("i32.add").set(offset);
+          f.get(offset).i32(this.lanes.rowBytes).op("i32.add").set(offset);
           f.get(at).i32(4).op("i32.add").tee(at).get(end).op("i32.lt_u").br_if(again);
         });
       });
@@ -403,7 +403,7 @@ export class ContractionLaunch {
     if (dot) f.get(useDot).if(() => this.emitDotPanel(dot.panel), outer);
     else outer();
     // With one block of k, all panels use the same tile, which stays in the first-level cache.
-    f.get(tile).get(rows).get(single).op("i32.eqz").op("i32.mul").i32(TILE_ROW_BYTES).op("i32.mul");
+    f.get(tile).get(rows).get(single).op("i32.eqz").op("i32.mul").i32(this.lanes.rowBytes).op("i32.mul");
     f.op("i32.add").set(tile);
   }
 
@@ -433,19 +433,35 @@ export class ContractionLaunch {
     const masked = this.functions.bConditions.length > 0;
     for (let g = 0; g < TILE_GROUPS; g++) {
       const [address, table] = [bAddresses[g], bTables[g]] as [Local, Local];
-      const firstLane = g * lanes.count;
+      const firstColumn = g * lanes.groupColumns;
+      const panelOffset = 16 * g * lanes.groupVectors;
+      const pushTable = (offset: number, column: number) =>
+        this.at(offset).get(panel).i32(column).op("i32.add").i32(2).op("i32.shl").op("i32.add");
+      const packVector = (v: number) => {
+        const column = firstColumn + v * lanes.count;
+        pushTable(memory.bColumns, column);
+        this.at(memory.bDepth).get(kCount);
+        this.at(memory.bPacked + panelOffset + 16 * v).i32(lanes.rowBytes);
+        f.get(count).i32(column).op("i32.sub");
+        if (masked) {
+          pushTable(memory.bConditions, column);
+          this.at(memory.bConditionDepth);
+          this.at(memory.masks);
+          f.get(this.variables.bPeriod);
+        }
+        f.call(this.functions.packGroup);
+      };
       const setGroup = () => {
-        this.at(memory.bColumns).get(panel).i32(firstLane).op("i32.add").i32(2).op("i32.shl").op("i32.add");
-        f.set(columnTable);
+        pushTable(memory.bColumns, firstColumn).set(columnTable);
         f.get(rows)
           .i32(masked ? 0 : DIRECT_ROWS)
           .op("i32.le_s");
         f.get(count)
-          .i32(firstLane + lanes.count)
+          .i32(firstColumn + lanes.groupColumns)
           .op("i32.ge_s")
           .op("i32.and");
         f.if(
-          () => emitAdjacent(f, lanes, columnTable),
+          () => emitGroupAdjacent(f, lanes, columnTable),
           () => f.i32(0),
           "i32",
         );
@@ -455,19 +471,15 @@ export class ContractionLaunch {
             this.at(memory.bDepth).set(table);
           },
           () => {
-            f.get(columnTable);
-            this.at(memory.bDepth).get(kCount);
-            this.at(memory.bPacked + 16 * g)
-              .tee(address)
-              .i32(TILE_ROW_BYTES);
-            f.get(count).i32(firstLane).op("i32.sub");
-            if (masked) {
-              this.at(memory.bConditions).get(panel).i32(firstLane).op("i32.add").i32(2).op("i32.shl").op("i32.add");
-              this.at(memory.bConditionDepth);
-              this.at(memory.masks);
-              f.get(this.variables.bPeriod);
+            packVector(0);
+            for (let v = 1; v < lanes.groupVectors; v++) {
+              // A vector without columns is left as it is: nobody reads its sums.
+              f.get(count)
+                .i32(firstColumn + v * lanes.count)
+                .op("i32.gt_s")
+                .if(() => packVector(v));
             }
-            f.call(this.functions.packGroup);
+            this.at(memory.bPacked + panelOffset).set(address);
             this.at(memory.panelDepth).set(table);
           },
         );
@@ -475,14 +487,14 @@ export class ContractionLaunch {
       if (g === 0) setGroup();
       else {
         // A group without columns repeats the first.
-        f.get(count).i32(firstLane).op("i32.gt_s");
+        f.get(count).i32(firstColumn).op("i32.gt_s");
         f.if(setGroup, () => f.get(bAddresses[0]).set(address).get(bTables[0]).set(table));
       }
     }
     f.i32(1);
     for (const [g, address] of bAddresses.entries()) {
       f.get(address);
-      this.at(memory.bPacked + 16 * g)
+      this.at(memory.bPacked + 16 * g * lanes.groupVectors)
         .op("i32.eq")
         .op("i32.and");
     }

@@ -16,7 +16,7 @@ import {
   streamFinish,
   type TileFinish,
 } from "./contraction-epilogue.ts";
-import { emitTileRows, type Lanes, multiplyAdd, TILE_ROW_BYTES, TILE_ROWS } from "./contraction-lanes.ts";
+import { emitTileRows, type Lanes, multiplyAdd, storeOrder, TILE_GROUPS, TILE_ROWS } from "./contraction-lanes.ts";
 
 const UNROLL = 2;
 
@@ -29,7 +29,7 @@ export function bParameterCount(source: BSource): number {
 }
 
 /**
- * A function (a, ...b, k, tile, accumulate) that writes Σ_k to `tile`, whose rows are TILE_ROW_BYTES apart, or adds
+ * A function (a, ...b, k, tile, accumulate) that writes Σ_k to `tile`, whose rows are lanes.rowBytes apart, or adds
  * it to what is there. With `finish`, it takes its parameters too, and unless the row tables are 0 the sums (with what the
  * tile holds) are finished instead of written to the tile.
  */
@@ -48,30 +48,36 @@ function emitTile(
   const k = f.parameter(bCount + 1);
   const tile = f.parameter(bCount + 2);
   const accumulate = f.parameter(bCount + 3);
-  const sums = Array.from({ length: rows }, () => [f.local("v128"), f.local("v128")]);
-  const x = [f.local("v128"), f.local("v128")];
+  const vectors = TILE_GROUPS * lanes.groupVectors;
+  const groups = Array.from({ length: TILE_GROUPS }, (_, g) => g);
+  const sums = Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local("v128")));
+  const x = Array.from({ length: vectors }, () => f.local("v128"));
+  const address = f.local("i32");
   const splat = f.local("v128");
   const end = f.local("i32");
   const stepBytes = rows * lanes.size;
 
   const step = (u: number) => {
-    for (const g of [0, 1]) {
-      if (source === "panel") f.get(b[0]).memory("v128.load", TILE_ROW_BYTES * u + 16 * g);
-      else {
+    for (const g of groups) {
+      if (source === "table") {
         f.get(b[2 * g])
           .get(b[2 * g + 1])
           .memory("i32.load", 4 * u)
           .op("i32.add")
-          .memory("v128.load");
+          .set(address);
       }
-      f.set(x[g]);
+      for (let v = 0; v < lanes.groupVectors; v++) {
+        const vector = g * lanes.groupVectors + v;
+        if (source === "panel") f.get(b[0]).memory("v128.load", lanes.rowBytes * u + 16 * vector);
+        else f.get(address).memory("v128.load", 16 * v);
+        f.set(x[vector]);
+      }
     }
     for (let r = 0; r < rows; r++) {
       f.get(a)
         .memory(lanes.loadSplat, stepBytes * u + lanes.size * r)
         .set(splat);
-      multiplyAdd(f, lanes, sums[r][0], splat, x[0]);
-      multiplyAdd(f, lanes, sums[r][1], splat, x[1]);
+      for (const [v, sum] of sums[r].entries()) multiplyAdd(f, lanes, sum, splat, x[v]);
     }
   };
   const advance = (u: number) => {
@@ -81,7 +87,7 @@ function emitTile(
       .set(a);
     if (source === "panel")
       f.get(b[0])
-        .i32(TILE_ROW_BYTES * u)
+        .i32(lanes.rowBytes * u)
         .op("i32.add")
         .set(b[0]);
     else
@@ -111,7 +117,8 @@ function emitTile(
   steps(1);
 
   const each = (visit: (sum: Local, offset: number) => void) => {
-    for (const [r, pair] of sums.entries()) for (const g of [0, 1]) visit(pair[g], TILE_ROW_BYTES * r + 16 * g);
+    for (const [r, row] of sums.entries())
+      for (const v of storeOrder(lanes)) visit(row[v], lanes.rowBytes * r + 16 * v);
   };
   f.get(accumulate).if(() => {
     each((sum, offset) => f.get(tile).memory("v128.load", offset).get(sum).op(lanes.add).set(sum));
@@ -199,7 +206,7 @@ export function emitPanel(
   f.get(rows).set(left);
   f.get(tile).set(tileAt);
   if (stores === null) {
-    emitTileLoop(f, lanes, tiles, a, k, left, pushCommon, (r) => addRows(f, tileAt, r, TILE_ROW_BYTES));
+    emitTileLoop(f, lanes, tiles, a, k, left, pushCommon, (r) => addRows(f, tileAt, r, lanes.rowBytes));
     return f;
   }
   const { plan, tables, epilogue } = stores;
@@ -217,7 +224,7 @@ export function emitPanel(
     pushFinishParameters(f, lanes, plan, tables, columnTables);
   };
   emitTileLoop(f, lanes, tiles, a, k, left, pushArguments, (r) => {
-    addRows(f, tileAt, r, TILE_ROW_BYTES);
+    addRows(f, tileAt, r, lanes.rowBytes);
     f.get(rowAt).get(r).get(direct).i32(2).op("i32.shl").op("i32.mul").op("i32.add").set(rowAt);
   });
   f.get(last).get(direct).op("i32.gt_u");

@@ -18,6 +18,21 @@ export function emitAdjacent(f: FunctionBuilder, lanes: Lanes, table: Local, ram
   f.op("i32x4.add").get(table).memory("v128.load", 0, 2).op("i32x4.eq").op("i32x4.all_true");
 }
 
+/** Pushes 1 where the offsets of a whole group of columns at table address `table` are those of adjacent elements. */
+export function emitGroupAdjacent(f: FunctionBuilder, lanes: Lanes, table: Local): void {
+  emitAdjacent(f, lanes, table);
+  if (lanes.groupVectors === 1) return;
+  const second = f.local("i32");
+  f.get(table)
+    .i32(4 * lanes.count)
+    .op("i32.add")
+    .set(second);
+  emitAdjacent(f, lanes, second);
+  f.op("i32.and");
+  f.get(second).memory("i32.load").get(table).memory("i32.load").op("i32.sub").i32(16).op("i32.eq").op("i32.and");
+  f.release(second);
+}
+
 /** Pushes the byte offsets of four adjacent elements. */
 function pushRamp(f: FunctionBuilder, lanes: Lanes): void {
   f.v128(new Uint8Array(new Int32Array([0, 1, 2, 3].map((i) => i * lanes.size)).buffer));

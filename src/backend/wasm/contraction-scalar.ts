@@ -7,7 +7,7 @@ import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { emitDecode, Parameters } from "./contraction-affine.ts";
 import { type ScalarEnvironment, ScalarExpressions } from "./contraction-expression.ts";
-import { emitTileRows, type Lanes, TILE_GROUPS, TILE_ROW_BYTES } from "./contraction-lanes.ts";
+import { emitTileRows, type Lanes, TILE_GROUPS } from "./contraction-lanes.ts";
 import { encodeStore, rawElements } from "./elements.ts";
 
 /** Loop indices of the axis groups of one function, set from flattened indices and stepped. */
@@ -136,16 +136,16 @@ export function emitScalarPackB(
   f.get(batch);
   indices.set(kernel.batch);
   f.get(count)
-    .i32(TILE_GROUPS * lanes.count)
+    .i32(TILE_GROUPS * lanes.groupColumns)
     .op("i32.lt_s");
   f.if(() => {
-    f.get(dest).i32(0).get(k).i32(TILE_ROW_BYTES).op("i32.mul").memory_fill();
+    f.get(dest).i32(0).get(k).i32(lanes.rowBytes).op("i32.mul").memory_fill();
   });
   f.loop((again) => {
     f.get(n0).get(column).op("i32.add");
     indices.set(kernel.n);
     f.get(dest).get(column).i32(lanes.size).op("i32.mul").op("i32.add").set(to);
-    emitRun(f, kernel, lanes, kernel.b, indices, expressions, k0, k, to, TILE_ROW_BYTES);
+    emitRun(f, kernel, lanes, kernel.b, indices, expressions, k0, k, to, lanes.rowBytes);
     f.get(column).i32(1).op("i32.add").tee(column).get(count).op("i32.lt_s").br_if(again);
   });
   return f;
@@ -190,7 +190,7 @@ export function emitScalarEpilogue(
       f.get(column).i32(1).op("i32.add").tee(column).get(count).op("i32.lt_s").br_if(nextColumn);
     });
     indices.next(kernel.m);
-    f.get(tile).i32(TILE_ROW_BYTES).op("i32.add").set(tile);
+    f.get(tile).i32(lanes.rowBytes).op("i32.add").set(tile);
     f.get(row).i32(1).op("i32.add").tee(row).get(rows).op("i32.lt_s").br_if(nextRow);
   });
   return f;

@@ -40,6 +40,8 @@ export class WasmBackend implements Backend {
   }
 
   compile(kernel: Kernel): CompiledKernel {
+    // Asking decides about the compiler's flags, which must be the same for all modules.
+    void this.features.wide;
     if (kernel.form === "contraction") {
       const { bytes, units } = emitContraction(kernel, this.features, this.limits);
       return { kernel, run: this.instantiate(bytes), units: (block) => units(this.reader(block)) };

@@ -14,7 +14,7 @@ export function emitAdjacent(f: FunctionBuilder, lanes: Lanes, table: Local, ram
   }
   f.get(table).memory("v128.load32_splat");
   if (ramp) f.get(ramp);
-  else pushRamp(f, lanes);
+  else pushRamp(f, lanes.size);
   f.op("i32x4.add").get(table).memory("v128.load", 0, 2).op("i32x4.eq").op("i32x4.all_true");
 }
 
@@ -33,9 +33,9 @@ export function emitGroupAdjacent(f: FunctionBuilder, lanes: Lanes, table: Local
   f.release(second);
 }
 
-/** Pushes the byte offsets of four adjacent elements. */
-function pushRamp(f: FunctionBuilder, lanes: Lanes): void {
-  f.v128(new Uint8Array(new Int32Array([0, 1, 2, 3].map((i) => i * lanes.size)).buffer));
+/** Pushes the byte offsets of four elements that lie `step` bytes apart. */
+function pushRamp(f: FunctionBuilder, step: number): void {
+  f.v128(new Uint8Array(new Int32Array([0, 1, 2, 3].map((i) => i * step)).buffer));
 }
 
 /** Byte positions of i8x16.shuffle for lanes of `size` bytes of two vectors. */
@@ -93,20 +93,37 @@ export function emitPackGroup(module: ModuleBuilder, lanes: Lanes): FunctionBuil
     f.i32(i).get(lastLane).i32(i).get(lastLane).op("i32.lt_s").select();
     f.i32(2).op("i32.shl").op("i32.add").memory("i32.load").set(source);
   }
-  f.get(valid).i32(lanes.count).op("i32.ge_s");
-  f.if(
-    () => emitAdjacent(f, lanes, table),
-    () => f.i32(0),
-    "i32",
-  );
-  f.if(() => {
+  /** One loop over k for a vector that `load` pushes, given the address of its first element. */
+  const whole = (load: () => void) => {
     f.loop((again) => {
-      f.get(dest).get(sources[0]).get(depth).memory("i32.load").op("i32.add");
-      f.memory("v128.load").memory("v128.store");
+      f.get(sources[0]).get(depth).memory("i32.load").op("i32.add").set(offset);
+      f.get(dest);
+      load();
+      f.memory("v128.store");
       advance();
       f.get(depth).i32(4).op("i32.add").tee(depth).get(end).op("i32.ne").br_if(again);
     });
     f.return();
+  };
+  f.get(valid).i32(lanes.count).op("i32.ge_s");
+  f.if(() => {
+    emitAdjacent(f, lanes, table);
+    f.if(() => whole(() => f.get(offset).memory("v128.load")));
+    if (lanes.count === 4) {
+      // Every second element, as convolutions of stride 2 read them: elements 0 to 3 and 3 to 6, so that nothing is read
+      // beyond what is asked for.
+      pushRamp(f, 2 * lanes.size);
+      f.set(ramp);
+      emitAdjacent(f, lanes, table, ramp);
+      f.if(() =>
+        whole(() => {
+          f.get(offset).memory("v128.load");
+          f.get(offset)
+            .memory("v128.load", 3 * lanes.size)
+            .shuffle(shuffleLanes(lanes.size, [0, 2, 5, 7]));
+        }),
+      );
+    }
   });
 
   const [vector] = vectors as [Local];
@@ -122,7 +139,7 @@ export function emitPackGroup(module: ModuleBuilder, lanes: Lanes): FunctionBuil
     advance();
     f.get(depth).i32(4).op("i32.add").set(depth);
   };
-  pushRamp(f, lanes);
+  pushRamp(f, lanes.size);
   f.set(ramp);
   f.block((done) => {
     f.loop((again) => {

@@ -66,6 +66,7 @@ export {
   dropout3d,
   feature_alpha_dropout,
 } from "./functional/dropout.ts";
+export { interpolate, upsample, upsample_bilinear, upsample_nearest } from "./functional/interpolate.ts";
 export { linear } from "./functional/linear.ts";
 export {
   cosine_embedding_loss,

@@ -18,6 +18,7 @@ export * from "./modules/padding.ts";
 export * from "./modules/pooling.ts";
 export * from "./modules/softmax.ts";
 export * from "./modules/sparse.ts";
+export * from "./modules/upsampling.ts";
 export { Buffer, Parameter } from "./parameter.ts";
 export type { IncompatibleKeys, StateDict } from "./state-dict.ts";
 export * as utils from "./utils.ts";

@@ -62,11 +62,13 @@ function forwardOf(x: Tensor, a: UpsampleAttrs): Tensor {
   const lead = x.sizes.length - resamplings.length;
   const nearest = mode === "nearest" || mode === "nearest-exact";
   if (x.dtype === dt.uint8 && !nearest) {
-    // The last dimension first, with bytes in between, as PyTorch does.
+    // The last dimension first, with bytes in between, as PyTorch does; for up to four channels its kernel leaves a
+    // dimension whose size stays as it is alone, even where a scale was given.
+    const few = x.sizes[1] <= 4;
     let out = x;
     for (let d = resamplings.length - 1; d >= 0; d--) {
       const r = resamplings[d];
-      if (r.input === r.output && r.scale === null) continue;
+      if (r.input === r.output && (few || r.scale === null)) continue;
       const { windows, precision } = fixedPoint(antialias ? windowsOf(a, r, Number) : plainWindows(r, mode));
       out = resampleWindows(out, lead + d, windows, dt.uint8, precision);
     }

@@ -50,6 +50,7 @@ export {
 } from "../ops/pooling.ts";
 export { sigmoid } from "../ops/special.ts";
 export { tanh } from "../ops/trigonometric.ts";
+export { scaled_dot_product_attention } from "./functional/attention.ts";
 export { bilinear } from "./functional/bilinear.ts";
 export {
   binary_cross_entropy,

@@ -1,71 +1,12 @@
 /** Softmax and its logarithm. */
 import { type DType, scalarTypeName } from "../dtype.ts";
 import { NotImplementedError } from "../errors.ts";
-import { computeType, type Expr } from "../ir/expr.ts";
 import { normalizeDim } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
-import { allocate, type RowBuilder, runRow } from "./row.ts";
-
-interface SoftmaxAttrs {
-  readonly dim: number;
-}
-
-/** Runs a kernel whose rows are the elements along `dim`; the result has the shape and dtype of the first input. */
-function alongDim(
-  name: string,
-  inputs: readonly Tensor[],
-  dim: number,
-  build: (values: readonly Expr[], row: RowBuilder) => Expr,
-): Tensor {
-  const { sizes, dtype } = inputs[0];
-  const out = allocate(dtype, sizes);
-  const type = computeType(dtype.name);
-  const scalar = sizes.length === 0;
-  const split = (tensor: Tensor) => ({
-    tensor,
-    outer: scalar ? [] : tensor.strides.filter((_, d) => d !== dim),
-    inner: [scalar ? 1 : tensor.strides[dim]],
-  });
-  runRow({
-    name,
-    key: name,
-    outer: scalar ? [] : sizes.filter((_, d) => d !== dim),
-    inner: [scalar ? 1 : sizes[dim]],
-    operands: [...inputs.map(split), split(out)],
-    outputs: 1,
-    build: (values, row) =>
-      row.store(
-        inputs.length,
-        build(
-          values.map((v) => v.cast(type)),
-          row,
-        ),
-      ),
-  });
-  return out;
-}
-
-const softmaxBackwardOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
-  name: "_softmax_backward_data",
-  compute: ([g, y], { dim }) =>
-    alongDim("softmax_backward", [g, y], dim, ([dy, p], row) => p.mul(dy.sub(row.reduce("sum", dy.mul(p))))),
-  gradient: (gg, c) => {
-    const { dim } = c.attrs;
-    const y = c.input(1);
-    const g = c.input(0);
-    const byOutput = c.needs(1)
-      ? g
-          .mul(gg)
-          .sub(y.mul(g).sum(dim, true).mul(gg))
-          .sub(g.mul(y.mul(gg).sum(dim, true)))
-      : null;
-    return [softmaxBackwardOp([gg, y], c.attrs), byOutput];
-  },
-  saves: [[0, 1]],
-});
+import { alongDim, type SoftmaxAttrs, softmaxBackward } from "./softmax-gradient.ts";
 
 const softmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   name: "_softmax",
@@ -75,7 +16,7 @@ const softmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
       const e = v.sub(row.reduce("max", v)).exp();
       return e.div(row.reduce("sum", e));
     }),
-  gradient: (g, c) => [softmaxBackwardOp([g, c.output()], c.attrs)],
+  gradient: (g, c) => [softmaxBackward([g, c.output()], c.attrs)],
   saves: [[RESULT]],
 });
 

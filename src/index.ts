@@ -77,6 +77,7 @@ export { embedding, embedding_renorm_ } from "./ops/embedding.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
 export { frexp } from "./ops/frexp.ts";
+export { affine_grid_generator, grid_sampler, grid_sampler_2d, grid_sampler_3d } from "./ops/grid-sample.ts";
 export { index_add, index_copy, index_fill, index_select } from "./ops/index-slices.ts";
 export {
   argwhere,

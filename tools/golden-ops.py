@@ -90,7 +90,7 @@ nn.functional.multi_margin_loss nn.functional.multilabel_margin_loss nn.function
 nn.functional.triplet_margin_loss nn.functional.poisson_nll_loss nn.functional.gaussian_nll_loss
 nn.functional.hinge_embedding_loss nn.functional.cosine_embedding_loss nn.functional.embedding_bag nn.functional.dropout2d
 nn.functional.scaled_dot_product_attention nn.functional.interpolate nn.functional.upsample_bilinear
-nn.functional.upsample_nearest""".split()
+nn.functional.upsample_nearest nn.functional.grid_sample grid_sampler_2d grid_sampler_3d""".split()
 
 # Ops of op_db whose callable is a lambda: what it calls, with the sample's own arguments.
 TARGETS = {

@@ -67,6 +67,7 @@ export {
   dropout3d,
   feature_alpha_dropout,
 } from "./functional/dropout.ts";
+export { affine_grid, grid_sample } from "./functional/grid-sample.ts";
 export { interpolate, upsample, upsample_bilinear, upsample_nearest } from "./functional/interpolate.ts";
 export { linear } from "./functional/linear.ts";
 export {
@@ -88,6 +89,7 @@ export {
   local_response_norm,
   rms_norm,
 } from "./functional/normalization.ts";
+export { multi_head_attention_forward } from "./functional/multi-head-attention.ts";
 export { pad } from "./functional/pad.ts";
 export {
   gaussian_nll_loss,

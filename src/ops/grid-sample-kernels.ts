@@ -211,7 +211,10 @@ class Sampling {
         if (tap.valid !== null) valid = valid === null ? tap.valid : (valid as Expr).and(tap.valid);
       });
       const value = load(type, buffer, this.source(chosen.map((tap) => tap.index)), valid ?? undefined);
-      const term = value.mul(weight as unknown as Expr);
+      const product = value.mul(weight as unknown as Expr);
+      // A position that is NaN gives NaN in images, but in volumes PyTorch leaves such elements out.
+      const skips = this.taps.length === 3 && valid !== null;
+      const term = skips ? (valid as unknown as Expr).select(product, 0) : product;
       total = total === null ? term : (total as Expr).add(term);
     };
     visit(0, []);

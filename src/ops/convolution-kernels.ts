@@ -7,8 +7,10 @@
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param } from "../ir/expr.ts";
 import type { Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { combinations, phasesOf } from "./convolution-phases.ts";
 import { copyInto, fillWith } from "./copy.ts";
 import { contract } from "./define/contraction.ts";
+import { depthwise, depthwiseTransposed, depthwiseWeight, isDepthwise } from "./depthwise-kernels.ts";
 import { KernelCache, launch } from "./launch.ts";
 import { allocate } from "./row.ts";
 
@@ -70,6 +72,10 @@ export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry,
     sizes ?? kernel.map((k, d) => outputSize(x.sizes[d + 2], k, g.stride[d], g.padding[d], g.dilation[d]));
   const y = allocate(x.dtype, [x.sizes[0], w.sizes[0], ...positions]);
   if (y.count === 0) return y;
+  if (isDepthwise(w, g.groups)) {
+    depthwise(x, w, bias, y, g);
+    return y;
+  }
   const source = padded(x, g.padding, g.padding);
   const channels = w.sizes[1];
   const outputs = w.sizes[0] / g.groups;
@@ -111,6 +117,10 @@ function biasOperand(bias: Tensor, outputs: number, dims: number) {
 export function convolveWeight(gradient: Tensor, x: Tensor, weightSizes: Shape, g: Geometry): Tensor {
   const out = allocate(x.dtype, weightSizes);
   if (out.count === 0) return out;
+  if (isDepthwise(out, g.groups)) {
+    depthwiseWeight(gradient, x, out, g);
+    return out;
+  }
   const source = padded(x, g.padding, g.padding);
   const [outs, channels, ...kernel] = weightSizes;
   const outputs = outs / g.groups;
@@ -140,54 +150,6 @@ export function convolveWeight(gradient: Tensor, x: Tensor, weightSizes: Shape, 
   return out;
 }
 
-/** One dimension of a transposed convolution restricted to outputs i ≡ residue (mod stride). */
-interface Phase {
-  /** First output, and how many. */
-  readonly start: number;
-  readonly count: number;
-  /** First tap that reaches these outputs, the step between such taps, and how many there are. */
-  readonly tap: number;
-  readonly tapStep: number;
-  readonly taps: number;
-  /** The position of y that the first tap takes for the first output, and how it moves with the next tap (backwards). */
-  readonly position: number;
-  readonly positionStep: number;
-}
-
-function gcd(a: number, b: number): number {
-  return b === 0 ? a : gcd(b, a % b);
-}
-
-/**
- * x[i] gets y[p] · w[t] where i = p · stride − padding + t · dilation. For the outputs of one residue class modulo the stride
- * the taps that fit form an arithmetic progression, so that each class is a plain contraction without wasted work.
- */
-function phasesOf(size: number, kernel: number, stride: number, padding: number, dilation: number): Phase[] {
-  const phases: Phase[] = [];
-  const common = gcd(dilation, stride);
-  const tapStep = stride / common;
-  for (let start = 0; start < Math.min(stride, size); start++) {
-    let tap = 0;
-    while (tap < tapStep && (start + padding - tap * dilation) % stride !== 0) tap++;
-    const taps = tap >= tapStep || tap >= kernel ? 0 : Math.floor((kernel - 1 - tap) / tapStep) + 1;
-    phases.push({
-      start,
-      count: Math.floor((size - 1 - start) / stride) + 1,
-      tap: taps === 0 ? 0 : tap,
-      tapStep,
-      taps,
-      position: taps === 0 ? 0 : (start + padding - tap * dilation) / stride,
-      positionStep: dilation / common,
-    });
-  }
-  return phases;
-}
-
-/** All choices of one phase for each dimension. */
-function combinations(phases: readonly Phase[][]): Phase[][] {
-  return phases.reduce<Phase[][]>((all, own) => all.flatMap((c) => own.map((p) => [...c, p])), [[]]);
-}
-
 /**
  * x = y *ᵀ w + bias: the transposed convolution, which is also the gradient of a convolution's input. `sizes` are those of
  * the spatial dimensions of x.
@@ -196,6 +158,10 @@ export function convolveTransposed(y: Tensor, w: Tensor, bias: Tensor | null, si
   const channels = w.sizes[1];
   const x = allocate(y.dtype, [y.sizes[0], channels * g.groups, ...sizes]);
   if (x.count === 0) return x;
+  if (isDepthwise(w, g.groups)) {
+    depthwiseTransposed(y, w, bias, x, g);
+    return x;
+  }
   if (summedRowsPay(y, w, bias, sizes, g)) {
     transposedBySummedRows(y, w, x, g);
     return x;

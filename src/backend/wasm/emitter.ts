@@ -232,14 +232,15 @@ export class Emitter implements ScalarContext {
     const { f } = this;
     const raw = rawElements[this.buffers[e.slot].dtype];
     const [index, mask] = e.args;
+    const offset = this.byteOffset(e.slot, index);
     if (!mask) {
-      f.get(this.pointer(e.slot, index)).memory(raw.load);
+      f.get(this.pointer(e.slot, index)).memory(raw.load, offset);
       return;
     }
     const pointer = this.pointer(e.slot, index);
     this.scalar(mask);
     f.if(
-      () => f.get(pointer).memory(raw.load),
+      () => f.get(pointer).memory(raw.load, offset),
       () => pushConstant(f, raw.type, 0),
       valueType(raw.type),
     );
@@ -247,7 +248,8 @@ export class Emitter implements ScalarContext {
 
   /** Stores the scalar in `value`, already encoded, to an interned index. */
   scalarStore(slot: number, index: Expr, value: Local): void {
-    this.f.get(this.pointer(slot, index)).get(value).memory(rawElements[this.buffers[slot].dtype].store);
+    const { store } = rawElements[this.buffers[slot].dtype];
+    this.f.get(this.pointer(slot, index)).get(value).memory(store, this.byteOffset(slot, index));
   }
 
   /** The address of buffer `slot` as an expression. */
@@ -258,7 +260,11 @@ export class Emitter implements ScalarContext {
   protected baseLocal(slot: number): Local {
     return this.scalarLocal(this.graph.intern(this.base(slot)));
   }
-  /** A local with the byte address of an element at the current loop indices. */
+  /** What instructions add to the address in `pointer(slot, index)`. */
+  protected byteOffset(slot: number, index: Expr): number {
+    return this.graph.linear(index).offset * rawElements[this.buffers[slot].dtype].size;
+  }
+  /** A local with the byte address of an element at the current loop indices, less `byteOffset(slot, index)`. */
   pointer(slot: number, index: Expr): Local {
     const linear = this.graph.linear(index);
     return this.pointerIn(this.current, `${slot} ${linear.key}`, slot, linear);

@@ -18,11 +18,15 @@ interface Linear {
   readonly rest: Expr;
   readonly coefficients: readonly Expr[];
 }
-/** The same with interned parts. */
+/** The same with interned parts, and a small constant taken out of `rest`: the index is that much higher. */
 export interface LinearIndex extends Linear {
-  /** Equal for equal indices. */
+  readonly offset: number;
+  /** Equal for indices that differ by the offset only. */
   readonly key: string;
 }
+
+/** Offsets are below this: what an index without its offset refers to is then never below the memory's start. */
+const OFFSET_LIMIT = 256;
 
 const zero = constant("i32", 0);
 const one = constant("i32", 1);
@@ -116,9 +120,10 @@ export class Graph {
     let linear = this.linears.get(e);
     if (!linear) {
       const parts = this.split(e);
-      const rest = this.intern(parts.rest);
+      const [base, offset] = constantPart(parts.rest);
+      const rest = this.intern(base);
       const coefficients = parts.coefficients.map((c) => this.intern(c));
-      linear = { rest, coefficients, key: [rest, ...coefficients].map((x) => this.id(x)).join() };
+      linear = { rest, coefficients, offset, key: [rest, ...coefficients].map((x) => this.id(x)).join() };
       this.linears.set(e, linear);
     }
     return linear;
@@ -148,4 +153,13 @@ export class Graph {
     }
     return { rest: e, coefficients: this.none };
   }
+}
+
+/** `e` as an expression and a constant that is added to it, 0 where there is none that an instruction can add. */
+function constantPart(e: Expr): [base: Expr, offset: number] {
+  if (e.op !== "add") return [e, 0];
+  const [a, b] = e.args;
+  const [base, last] = a.isConst ? [b, a] : [a, b];
+  const offset = last.isConst ? Number(last.value) : 0;
+  return offset > 0 && offset < OFFSET_LIMIT ? [base, offset] : [e, 0];
 }

@@ -92,10 +92,9 @@ class RowGenerator {
 
   private store(stages: readonly PreparedStore[], copies: number): void {
     const { emitter } = this;
-    emitter.loadFirst(
-      stages.flatMap((s) => [s.value, s.index]),
-      copies,
-    );
+    const roots = stages.flatMap((s) => [s.value, s.index]);
+    if (this.prepared.lockstep && copies > 0) emitter.inLockstep(roots, copies);
+    else emitter.loadFirst(roots, copies);
     // All values before the first store.
     const values = stages.map(({ value }) =>
       copies > 0 ? emitter.vectorLocals(value, copies) : [emitter.scalarLocal(value)],

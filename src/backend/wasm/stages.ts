@@ -41,6 +41,8 @@ export interface Prepared {
   readonly vectorAxis: number;
   /** Copies (of four indices) in the main loop. */
   readonly copies: number;
+  /** Each operation of a store is done for all copies before the next one. */
+  readonly lockstep: boolean;
   /** A map that loads along the axis before the last: whole rows are done several at a time. */
   readonly transposed: boolean;
   /** The flattened inner index, for arg-reductions. */
@@ -85,7 +87,7 @@ export function prepare(kernel: RowKernel, features: Features): Prepared {
   const flattened = kernel.inner.reduce((index, axis) => index.mul(axis.size).add(axis.index), constant("i32", 0));
   const base = { graph, outer: outer.length, inner: kernel.inner.length, sizes };
   countUses(graph, stages);
-  const plan = features.simd ? planVectors(kernel, base, stages) : { vectorAxis: -1, copies: 0 };
+  const plan = features.simd ? planVectors(kernel, base, stages) : { vectorAxis: -1, copies: 0, lockstep: false };
   const transposed = features.simd && kernel.inner.length === 0 && isTransposed(graph, outer.length - 1, stages);
   return { ...base, ...plan, transposed, groups: group(stages), innerIndex: graph.intern(flattened) };
 }
@@ -169,7 +171,7 @@ function planVectors(
   kernel: RowKernel,
   { graph, outer, inner, sizes }: Pick<Prepared, "graph" | "outer" | "inner" | "sizes">,
   stages: readonly PreparedStage[],
-): { vectorAxis: number; copies: number } {
+): Pick<Prepared, "vectorAxis" | "copies" | "lockstep"> {
   const candidates: number[] = [];
   const last = sizes[sizes.length - 1];
   const short = last.isConst && (last.value as number) < 8;
@@ -216,8 +218,29 @@ function planVectors(
       vectorAxis = axis;
     }
   }
-  if (vectorAxis < 0) return { vectorAxis, copies: 0 };
-  return { vectorAxis, copies: chooseCopies(kernel, graph, nodes, stages, vectorAxis, outer) };
+  if (vectorAxis < 0) return { vectorAxis, copies: 0, lockstep: false };
+  if (isStencil(kernel, graph, nodes, vectorAxis)) return { vectorAxis, copies: 4, lockstep: true };
+  return { vectorAxis, copies: chooseCopies(kernel, graph, nodes, stages, vectorAxis, outer), lockstep: false };
+}
+
+/**
+ * Whether a map does little more than add up many vectors, with factors that stay the same: each factor, which may have to
+ * be fetched anew, then serves several vectors.
+ */
+function isStencil(kernel: RowKernel, graph: Graph, nodes: Set<Expr>, axis: number): boolean {
+  if (kernel.inner.length > 0 || kernel.stages.some((s) => s.kind === "reduce")) return false;
+  let loads = 0;
+  let operations = 0;
+  for (const e of nodes) {
+    if ((graph.deps(e) & (1 << axis)) === 0 || e.type === "i32") continue;
+    if (e.op === "load") {
+      const { rest, coefficients } = graph.linear(e.args[0]);
+      if (e.args.length > 1 || !coefficients[axis].is(1) || graph.deps(rest) & (1 << axis)) return false;
+      loads++;
+    } else if (e.op === "add" || e.op === "mul" || e.op === "fma") operations++;
+    else return false;
+  }
+  return loads > 6 && operations <= 2 * loads;
 }
 
 /** Whether a load takes every second element of four bytes along an axis, which is two vector loads and a shuffle. */

@@ -191,7 +191,7 @@ export class VectorEmitter extends Emitter {
       const raw = rawElements[this.buffers[e.slot].dtype];
       if (raw.size >= 4) {
         const op = raw.size === 4 ? "v128.load32_splat" : "v128.load64_splat";
-        this.f.get(this.pointer(e.slot, e.args[0])).memory(op);
+        this.f.get(this.pointer(e.slot, e.args[0])).memory(op, this.byteOffset(e.slot, e.args[0]));
         return;
       }
     }
@@ -460,10 +460,10 @@ export class VectorEmitter extends Emitter {
     const raw = rawElements[this.buffers[e.slot].dtype];
     const [index, mask] = e.args;
     const address = this.lanePointer(e.slot, index, u);
-    const whole = (): void => this.contiguousLoad(f, raw, address.pointer, u, part);
+    const whole = (): void => this.contiguousLoad(f, raw, address, u, part);
     if (!mask && address.everySecond && raw.size === 4) {
       // Elements 0 to 3 and 3 to 6: nothing is read beyond what is asked for.
-      const first = 2 * LANES * u * raw.size;
+      const first = address.start + 2 * LANES * u * raw.size;
       f.get(address.pointer).memory("v128.load", first);
       f.get(address.pointer)
         .memory("v128.load", first + 3 * raw.size)
@@ -519,7 +519,7 @@ export class VectorEmitter extends Emitter {
     this.free(bits, result);
   }
 
-  /** The addresses of the four elements of copy `u`. Call it outside of conditional code. */
+  /** The addresses of the four elements of copy `u`; `start` belongs to `pointer`. Call it outside of conditional code. */
   private lanePointer(slot: number, index: Expr, u: number) {
     const { f, graph } = this;
     const { size } = rawElements[this.buffers[slot].dtype];
@@ -530,7 +530,9 @@ export class VectorEmitter extends Emitter {
       const stride = coefficient.mul(size);
       const fixed = coefficient.isConst && Number(coefficient.value) >= 0 && Number(coefficient.value) < 1024;
       const step = (i: number): Expr => graph.intern(stride.mul(LANES * u + i));
+      const start = this.byteOffset(slot, index);
       return {
+        start,
         contiguous: coefficient.is(1),
         everySecond: coefficient.is(2),
         pointer,
@@ -539,12 +541,13 @@ export class VectorEmitter extends Emitter {
           if (fixed || LANES * u + i === 0) return;
           f.get(this.scalarLocal(step(i))).op("i32.add");
         },
-        offset: (i: number): number => (fixed ? Number(step(i).value) : 0),
+        offset: (i: number): number => start + (fixed ? Number(step(i).value) : 0),
       };
     }
     const base = this.baseLocal(slot);
     const positions = this.vectorLocal(index, u, 0);
     return {
+      start: 0,
       contiguous: false,
       everySecond: false,
       pointer: base,
@@ -557,9 +560,15 @@ export class VectorEmitter extends Emitter {
     };
   }
 
-  private contiguousLoad(f: FunctionBuilder, raw: RawElement, pointer: Local, u: number, part: number): void {
+  private contiguousLoad(
+    f: FunctionBuilder,
+    raw: RawElement,
+    { pointer, start }: { readonly pointer: Local; readonly start: number },
+    u: number,
+    part: number,
+  ): void {
     f.get(pointer);
-    const offset = (LANES * u + 2 * part) * raw.size;
+    const offset = start + (LANES * u + 2 * part) * raw.size;
     const sign = raw.signed ? "s" : "u";
     if (raw.size >= 4) f.memory("v128.load", offset);
     else if (raw.size === 2) f.memory(`v128.load16x4_${sign}`, offset);
@@ -590,7 +599,7 @@ export class VectorEmitter extends Emitter {
         for (let part = wide ? 1 : 0; part >= 0; part--) {
           f.get(address.pointer)
             .get(values[2 * u + part])
-            .memory("v128.store", (LANES * u + 2 * part) * raw.size);
+            .memory("v128.store", address.start + (LANES * u + 2 * part) * raw.size);
         }
       } else if (raw.size === 1 && u % 4 === 3) {
         f.get(address.pointer);
@@ -600,13 +609,13 @@ export class VectorEmitter extends Emitter {
             .op("v128.and");
           if ((u - v) % 2 === 0) f.op("i16x8.narrow_i32x4_u");
         }
-        f.op("i8x16.narrow_i16x8_u").memory("v128.store", LANES * (u - 3));
+        f.op("i8x16.narrow_i16x8_u").memory("v128.store", address.start + LANES * (u - 3));
         u -= 3;
       } else if (raw.size === 2 && u % 2 === 1) {
         f.get(address.pointer)
           .get(values[2 * u - 2])
           .get(values[2 * u]);
-        f.shuffle(lanes(2, 0, 2, 4, 6, 8, 10, 12, 14)).memory("v128.store", LANES * (u - 1) * 2);
+        f.shuffle(lanes(2, 0, 2, 4, 6, 8, 10, 12, 14)).memory("v128.store", address.start + LANES * (u - 1) * 2);
         u -= 1;
       } else if (raw.size === 2) {
         const v = values[2 * u];
@@ -614,13 +623,26 @@ export class VectorEmitter extends Emitter {
           .get(v)
           .get(v)
           .shuffle(lanes(2, 0, 2, 4, 6, 0, 2, 4, 6));
-        f.memoryLane("v128.store64_lane", 0, LANES * u * 2);
+        f.memoryLane("v128.store64_lane", 0, address.start + LANES * u * 2);
       } else {
         const v = values[2 * u];
         f.get(address.pointer).get(v).get(v).shuffle([0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12]);
-        f.memoryLane("v128.store32_lane", 0, LANES * u);
+        f.memoryLane("v128.store32_lane", 0, address.start + LANES * u);
       }
     }
+  }
+
+  /** Computes `roots` for all copies, one operation after another, each for all copies before the next. */
+  inLockstep(roots: readonly Expr[], copies: number): void {
+    const seen = new Set<Expr>();
+    const visit = (e: Expr): void => {
+      if (seen.has(e) || e.op === "index" || this.uniform(e)) return;
+      seen.add(e);
+      // The index of a load is an address, not a value.
+      if (e.op !== "load") for (const a of e.args) visit(a);
+      if (this.level(e) === this.current) this.vectorLocals(e, copies);
+    };
+    for (const root of roots) visit(root);
   }
 
   /** Loads everything that `roots` load in the current scope, so that loads precede stores. */

@@ -28,6 +28,11 @@ export class NotImplementedError extends Error {
   override name = "NotImplementedError";
 }
 
+/** A condition that PyTorch's Python code asserts: Python's `AssertionError`. */
+export class AssertionError extends Error {
+  override name = "AssertionError";
+}
+
 /** A checkpoint that cannot be read: damaged, or with something other than data in it. Python's `pickle.UnpicklingError`. */
 export class UnpicklingError extends Error {
   override name = "UnpicklingError";

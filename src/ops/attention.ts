@@ -111,15 +111,14 @@ function positionsUpTo(count: number): Tensor {
 interface WeightAttrs {
   readonly scale: number;
   readonly causal: boolean;
+  /** Whether a row without any key has weights 0, not NaN. */
+  readonly safe: boolean;
   /** Layouts of the gradients of query and key. */
   readonly orders: readonly [Order, Order];
 }
 
-/**
- * Rows of scores become weights in place: `softmax(score + mask)`. A row without any key has weights 0, as PyTorch's
- * `_safe_softmax`.
- */
-function softmaxOfScores(scores: Tensor, mask: Tensor | null, causal: boolean): void {
+/** Rows of scores become weights in place: `softmax(score + mask)`. */
+function softmaxOfScores(scores: Tensor, mask: Tensor | null, { causal, safe }: WeightAttrs): void {
   const { sizes, strides } = scores;
   const rank = sizes.length;
   const type = computeType(scores.dtype.name);
@@ -138,7 +137,7 @@ function softmaxOfScores(scores: Tensor, mask: Tensor | null, causal: boolean): 
   }
   const target = operands.length;
   operands.push(own);
-  const name = `attention_softmax${mask === null ? "" : `.${mask.dtype.name}`}${causal ? ".causal" : ""}`;
+  const name = `attention_softmax${mask === null ? "" : `.${mask.dtype.name}`}${causal ? ".causal" : ""}${safe ? ".safe" : ""}`;
   runRow({
     name,
     key: name,
@@ -154,6 +153,11 @@ function softmaxOfScores(scores: Tensor, mask: Tensor | null, causal: boolean): 
       }
       if (causal) score = values[target - 1].le(values[target - 2]).select(score, infinity);
       const largest = row.reduce("max", score);
+      if (!safe) {
+        const e = score.sub(largest).exp();
+        row.store(target, e.div(row.reduce("sum", e)));
+        return;
+      }
       const empty = largest.eq(infinity);
       const e = score.sub(empty.select(zero, largest)).exp();
       const sum = row.reduce("sum", e);
@@ -166,11 +170,11 @@ function softmaxOfScores(scores: Tensor, mask: Tensor | null, causal: boolean): 
 const weightsOp: PrimitiveCall<WeightAttrs> = primitive<WeightAttrs>({
   name: "_attention_weights",
   nodeName: "SafeSoftmaxBackward",
-  compute: ([query, key, mask], { scale, causal }) => {
+  compute: ([query, key, mask], attrs) => {
     // Half precision is computed in float32 until the last product.
     const dtype = query.dtype.itemsize === 2 ? float32 : query.dtype;
-    const scores = scaledProduct(query, key.transpose(-2, -1), { scale, dtype, order: null });
-    if (scores.count > 0) softmaxOfScores(scores, mask ?? null, causal);
+    const scores = scaledProduct(query, key.transpose(-2, -1), { scale: attrs.scale, dtype, order: null });
+    if (scores.count > 0) softmaxOfScores(scores, mask ?? null, attrs);
     return scores;
   },
   gradient: (g, c) => {
@@ -190,13 +194,13 @@ const weightsOp: PrimitiveCall<WeightAttrs> = primitive<WeightAttrs>({
 
 /**
  * `softmax(scale · query keyᵀ + mask)`: query (…, L, E) and key (…, S, E) give (…, L, S). With `causal`, query i sees keys
- * 0…i. Half precision gives float32.
+ * 0…i. With `safe`, a row without any key has weights 0, as in PyTorch's `_safe_softmax`. Half precision gives float32.
  */
 export function attentionWeights(
   query: Tensor,
   key: Tensor,
   mask: Tensor | null,
-  options: { readonly scale: number; readonly causal: boolean },
+  options: { readonly scale: number; readonly causal: boolean; readonly safe: boolean },
 ): Tensor {
   const inputs = mask === null ? [query, key] : [query, key, mask];
   return weightsOp(inputs, { ...options, orders: [memoryOrder(query), memoryOrder(key)] });

@@ -140,7 +140,7 @@ export function scaled_dot_product_attention(
     }
     const width = q.sizes[q.sizes.length - 1];
     const factor = scale ?? (width === 0 ? 1 : 1 / Math.sqrt(width));
-    let weights = attentionWeights(q, k, mask, { scale: factor, causal });
+    let weights = attentionWeights(q, k, mask, { scale: factor, causal, safe: true });
     if (p > 0) weights = dropoutOp(weights, p, true);
     return weightedValues(weights, v, q, takesFlash(q, k, v, mask, p));
   };

@@ -2,8 +2,13 @@
 export * as functional from "./functional.ts";
 export type { ForwardHook, ForwardPreHook, RemovableHandle } from "./hooks.ts";
 export * as init from "./init.ts";
-export { type MemberOptions, Module } from "./module.ts";
+export { deepcopy, type MemberOptions, Module } from "./module.ts";
 export * from "./modules/activation.ts";
+export {
+  MultiheadAttention,
+  type MultiheadAttentionCall,
+  type MultiheadAttentionOptions,
+} from "./modules/attention.ts";
 export * from "./modules/batchnorm.ts";
 export * from "./modules/container.ts";
 export * from "./modules/conv.ts";
@@ -18,6 +23,8 @@ export * from "./modules/padding.ts";
 export * from "./modules/pooling.ts";
 export * from "./modules/softmax.ts";
 export * from "./modules/sparse.ts";
+export * from "./modules/transformer.ts";
+export * from "./modules/transformer-layers.ts";
 export * from "./modules/upsampling.ts";
 export { Buffer, Parameter } from "./parameter.ts";
 export type { IncompatibleKeys, StateDict } from "./state-dict.ts";

@@ -3,7 +3,7 @@
 import { no_grad } from "../autograd/mode.ts";
 import type { Device } from "../device.ts";
 import { bfloat16, DType, float16, float32, float64 } from "../dtype.ts";
-import { KeyError, NotImplementedError, ValueError } from "../errors.ts";
+import { KeyError, NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
 import type { ToOptions } from "../ops/conversion.ts";
 import { empty } from "../ops/creation.ts";
 import { checkKeywords, isOptions } from "../ops/define/schema.ts";
@@ -418,6 +418,33 @@ export class Module {
     return this.hooks.forwardPre.add(hook, options);
   }
 
+  /**
+   * @internal A copy whose parameters, buffers and modules are its own; what is there twice stays one. Other values, such as
+   * functions, are shared.
+   */
+  copyDeep(copies: Map<object, object>): this {
+    const known = copies.get(this);
+    if (known !== undefined) return known as this;
+    // A fresh callable of this class, without running the class's own constructor.
+    const copy = Reflect.construct(Module, [], this.constructor) as this;
+    copies.set(this, copy);
+    for (const name of Object.keys(this)) {
+      (copy as unknown as Record<string, unknown>)[name] = copyValue(
+        (this as unknown as Record<string, unknown>)[name],
+        copies,
+      );
+    }
+    copy.training = this.training;
+    const { order, buffers, hooks } = this[registries];
+    copy[registries].order = order?.slice() ?? null;
+    for (const [name, persistent] of buffers) copy[registries].buffers.set(name, persistent);
+    if (hooks !== null) {
+      for (const hook of hooks.forwardPre) copy.register_forward_pre_hook(hook);
+      for (const hook of hooks.forward) copy.register_forward_hook(hook);
+    }
+    return copy;
+  }
+
   /** What a module's text says in its parentheses. */
   extra_repr(): string {
     return "";
@@ -440,6 +467,32 @@ export class Module {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
+}
+
+function copyValue(value: unknown, copies: Map<object, object>): unknown {
+  if (value instanceof Module) return value.copyDeep(copies);
+  if (Array.isArray(value)) return value.map((item) => copyValue(item, copies));
+  if (!is_tensor(value)) return value;
+  const known = copies.get(value);
+  if (known !== undefined) return known;
+  if (value.grad_fn !== null) {
+    throw new RuntimeError(
+      "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.",
+    );
+  }
+  const data = value.detach().clone();
+  let copy: Tensor;
+  if (value instanceof Parameter) copy = new Parameter(data, value.requires_grad);
+  else if (value instanceof Buffer) copy = new Buffer(data, { persistent: value.persistent });
+  else copy = data.requires_grad_(value.requires_grad);
+  copies.set(value, copy);
+  return copy;
+}
+
+/** A copy of a module, its parameters, its buffers and the modules below: Python's `copy.deepcopy`. Gradients are not copied. */
+export function deepcopy<M extends Module>(module: M): M {
+  if (!(module instanceof Module)) throw new TypeError("deepcopy(): the argument must be a Module");
+  return module.copyDeep(new Map());
 }
 
 function isModule(value: unknown): value is Module {

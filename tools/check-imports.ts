@@ -43,6 +43,7 @@ export const layers: readonly Layer[] = [
   { name: "optim", parts: ["optim"] },
   { name: "utils", parts: ["utils"] },
   { name: "serialization", parts: ["serialization", "onnx"], hasNodeFiles: true },
+  { name: "hub", parts: ["hub"], hasNodeFiles: true },
   { name: "distributed", parts: ["distributed"], hasNodeFiles: true },
   { name: "vision", parts: ["vision"], hasNodeFiles: true },
   { name: "entry", parts: ["index"] },

@@ -149,6 +149,9 @@ export {
   seed,
   set_rng_state,
 } from "./random/generator.ts";
+export * as serialization from "./serialization/index.ts";
+export { load } from "./serialization/load.ts";
+export { save } from "./serialization/save.ts";
 export type { MemoryStats } from "./storage/heap.ts";
 export { memory_stats, set_memory_limit } from "./storage/storage.ts";
 export { is_tensor, Tensor } from "./tensor.ts";

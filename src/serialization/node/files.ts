@@ -1,6 +1,6 @@
 /** Whole files, in Node. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** The bytes of a file. */
@@ -24,12 +24,21 @@ export async function readIfExists(path: string): Promise<Uint8Array<ArrayBuffer
  * there before stays until then.
  */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  await replace(path, (file) => file.writeFile(bytes));
+}
+
+/** As `writeWhole`, for contents that `write` puts into the file with this descriptor, synchronously. */
+export async function replaceFile(path: string, write: (descriptor: number) => void): Promise<void> {
+  await replace(path, async (file) => write(file.fd));
+}
+
+async function replace(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${randomBytes(6).toString("hex")}.part`;
   try {
     const file = await open(temporary, "wx");
     try {
-      await file.writeFile(bytes);
+      await write(file);
       await file.sync();
     } finally {
       await file.close();

@@ -1,168 +1,562 @@
-/** Transforms of position: padding, cropping, flipping. Random ones draw as torchvision's do. */
+/** Transforms of position and size. Random ones draw as torchvision's do. */
 import { ValueError } from "../../errors.ts";
-import { bindNamed } from "../../ops/define/schema.ts";
+import { type Arguments, layerArguments } from "../../nn/options.ts";
 import { rand, randint } from "../../ops/random.ts";
-import type { Tensor } from "../../tensor.ts";
-import * as F from "./functional.ts";
-import { declareBatchForm, Transform } from "./transform.ts";
-import { tuple } from "./values.ts";
+import { pythonRepr } from "../../print/index.ts";
+import {
+  center_crop,
+  checkPaddingMode,
+  crop,
+  five_crop,
+  horizontal_flip,
+  type ImagePadding,
+  type ImagePaddingMode,
+  type PadOptions,
+  pad,
+  parsePadding,
+  ten_crop,
+  vertical_flip,
+} from "./functional/geometry.ts";
+import { type ResizeOptions, resize, resized_crop } from "./functional/resize.ts";
+import { type Fill, type ImageLike, imageSizes, roundHalfEven } from "./functional/shared.ts";
+import { checkInterpolation, type InterpolationMode } from "./interpolation.ts";
+import {
+  declareBatchForm,
+  query_size,
+  RandomApplyTransform,
+  randomInt,
+  Transform,
+  uniform,
+  uniform01,
+} from "./transform.ts";
 
-export interface PadOptions {
-  /** The value around the image. Default 0. */
-  readonly fill?: number;
-  /** Default "constant". */
-  readonly padding_mode?: F.ImagePaddingMode;
-}
+type Sizes = number | readonly number[];
 
-function checkMode(mode: string): void {
-  if (!["constant", "edge", "reflect", "symmetric"].includes(mode)) {
-    throw new ValueError("Padding mode should be either constant, edge, reflect or symmetric");
+/** @internal A fill as torchvision keeps it. */
+export function checkFill(fill: unknown): Fill {
+  if (fill !== null && typeof fill !== "number" && !Array.isArray(fill)) {
+    throw new TypeError("Got inappropriate fill arg, only Numbers, tuples, lists and dicts are allowed.");
   }
+  return fill;
 }
 
-function paddingText(padding: F.ImagePadding | null): string {
-  if (padding === null) return "None";
-  return typeof padding === "number" ? String(padding) : tuple(padding);
+/** Another size: `[height, width]`, or the length of the shorter edge; see `functional.resize`. */
+export class Resize extends Transform {
+  static override readonly shown = {
+    size: "[any]",
+    interpolation: "interpolation",
+    max_size: "any",
+    antialias: "any",
+  } as const;
+  readonly size: readonly number[] | null;
+  readonly interpolation: InterpolationMode;
+  readonly max_size: number | null;
+  readonly antialias: boolean | null;
+
+  constructor(
+    size: Sizes | null,
+    ...rest: Arguments<
+      ResizeOptions,
+      [],
+      [interpolation?: InterpolationMode, max_size?: number | null, antialias?: boolean | null]
+    >
+  ) {
+    super();
+    const o = layerArguments<ResizeOptions>(
+      'Resize.__init__(any? interpolation="bilinear", int? max_size=None, bool? antialias=True)',
+      rest,
+    );
+    if (size === null && o.max_size === null) {
+      throw new ValueError("max_size must be an integer when size is None, but got None instead.");
+    }
+    const list = typeof size === "number" ? [size] : size;
+    if (list !== null && !(Array.isArray(list) && (list.length === 1 || list.length === 2))) {
+      throw new ValueError(
+        `size can be an integer, a sequence of one or two integers, or None, but got ${pythonRepr(size)} instead.`,
+      );
+    }
+    this.size = list;
+    this.interpolation = checkInterpolation(o.interpolation);
+    this.max_size = o.max_size;
+    this.antialias = o.antialias;
+  }
+
+  override transform(image: ImageLike): ImageLike {
+    const { interpolation, max_size, antialias } = this;
+    return resize(image, this.size, { interpolation, max_size, antialias });
+  }
 }
 
 /** Adds a border: of one width, or `[left and right, top and bottom]`, or `[left, top, right, bottom]`. */
 export class Pad extends Transform {
-  readonly padding: F.ImagePadding;
-  readonly fill: number;
-  readonly padding_mode: F.ImagePaddingMode;
+  static override readonly shown = { padding: "[any]", fill: "[any]", padding_mode: "text" } as const;
+  readonly padding: ImagePadding;
+  readonly fill: Fill;
+  readonly padding_mode: ImagePaddingMode;
 
   constructor(
-    padding: F.ImagePadding,
-    fill?: number | PadOptions,
-    padding_mode?: F.ImagePaddingMode | Omit<PadOptions, "fill">,
+    padding: ImagePadding,
+    ...rest: Arguments<PadOptions, [], [fill?: Fill, padding_mode?: ImagePaddingMode]>
   ) {
     super();
-    const options = bindNamed('Pad.__init__(float fill=0, str padding_mode="constant")', [fill, padding_mode]);
-    F.parsePadding(padding);
+    const o = layerArguments<PadOptions>('Pad.__init__(any? fill=0, str padding_mode="constant")', rest);
+    parsePadding(padding);
+    checkPaddingMode(o.padding_mode);
     this.padding = padding;
-    this.fill = options.fill as number;
-    this.padding_mode = options.padding_mode as F.ImagePaddingMode;
-    checkMode(this.padding_mode);
+    this.fill = checkFill(o.fill);
+    this.padding_mode = o.padding_mode;
   }
 
-  override forward(image: Tensor): Tensor {
-    return F.pad(image, this.padding, this.fill, this.padding_mode);
-  }
-
-  override extra_repr(): string {
-    return `padding=${paddingText(this.padding)}, fill=${this.fill}, padding_mode=${this.padding_mode}`;
+  override transform(image: ImageLike): ImageLike {
+    return pad(image, this.padding, this.fill, this.padding_mode);
   }
 }
-declareBatchForm(Pad, (t, images) => F.pad(images, t.padding, t.fill, t.padding_mode));
+declareBatchForm(Pad, "both", "same", (t, images) => pad(images, t.padding, t.fill, t.padding_mode));
 
 /** The middle of the image. */
 export class CenterCrop extends Transform {
+  static override readonly shown = { size: "(any)" } as const;
   readonly size: readonly [height: number, width: number];
 
-  constructor(size: number | readonly number[]) {
+  constructor(size: Sizes) {
     super();
-    this.size = F.imageSizes(size);
+    this.size = imageSizes(size);
   }
 
-  override forward(image: Tensor): Tensor {
-    return F.center_crop(image, this.size);
-  }
-
-  override extra_repr(): string {
-    return `size=${tuple(this.size)}`;
+  override transform(image: ImageLike): ImageLike {
+    return center_crop(image, this.size);
   }
 }
-declareBatchForm(CenterCrop, (t, images) => F.center_crop(images, t.size));
+declareBatchForm(CenterCrop, "both", "same", (t, images) => center_crop(images, t.size));
+
+/** The four corners (top left, top right, bottom left, bottom right) and the middle, as a list. */
+export interface FiveCrop {
+  <T extends ImageLike>(image: T): [T, T, T, T, T];
+}
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: modules are functions, which the interface types.
+export class FiveCrop extends Transform {
+  static override readonly shown = { size: "(any)" } as const;
+  readonly size: readonly [height: number, width: number];
+
+  constructor(size: Sizes) {
+    super();
+    this.size = imageSizes(size);
+  }
+
+  override transform(image: ImageLike): ImageLike[] {
+    return five_crop(image, this.size);
+  }
+}
+
+/** The five crops of the image and those of its mirror image, as a list. */
+export interface TenCrop {
+  <T extends ImageLike>(image: T): T[];
+}
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: modules are functions, which the interface types.
+export class TenCrop extends Transform {
+  static override readonly shown = { size: "(any)", vertical_flip: "any" } as const;
+  readonly size: readonly [height: number, width: number];
+  readonly vertical_flip: boolean;
+
+  constructor(size: Sizes, ...rest: Arguments<{ vertical_flip: boolean }, [], [vertical_flip?: boolean]>) {
+    super();
+    this.size = imageSizes(size);
+    this.vertical_flip = layerArguments<{ vertical_flip: boolean }>(
+      "TenCrop.__init__(bool vertical_flip=False)",
+      rest,
+    ).vertical_flip;
+  }
+
+  override transform(image: ImageLike): ImageLike[] {
+    return ten_crop(image, this.size, this.vertical_flip);
+  }
+}
 
 export interface RandomCropOptions extends PadOptions {
   /** A border that is added first. */
-  readonly padding?: F.ImagePadding | null;
+  readonly padding?: ImagePadding | null;
   /** Add a border where the image is smaller than the crop. Default false. */
   readonly pad_if_needed?: boolean;
 }
 
+interface RandomCropParams {
+  readonly top: number;
+  readonly left: number;
+  readonly crops: boolean;
+  readonly padding: readonly number[];
+}
+
 /** A part of the image, of the given size, at a random place. */
-export class RandomCrop extends Transform {
+export class RandomCrop extends Transform<RandomCropParams> {
+  static override readonly shown = {
+    size: "(any)",
+    padding: "[any]",
+    pad_if_needed: "any",
+    fill: "[any]",
+    padding_mode: "text",
+  } as const;
   readonly size: readonly [height: number, width: number];
-  readonly padding: F.ImagePadding | null;
+  /** Left, right, top, bottom. */
+  readonly padding: readonly number[] | null;
   readonly pad_if_needed: boolean;
-  readonly fill: number;
-  readonly padding_mode: F.ImagePaddingMode;
+  readonly fill: Fill;
+  readonly padding_mode: ImagePaddingMode;
 
   constructor(
-    size: number | readonly number[],
-    ...rest: [options?: RandomCropOptions] | [padding: F.ImagePadding | null, options?: RandomCropOptions]
+    size: Sizes,
+    ...rest: Arguments<
+      RandomCropOptions,
+      [],
+      [padding?: ImagePadding | null, pad_if_needed?: boolean, fill?: Fill, padding_mode?: ImagePaddingMode]
+    >
   ) {
     super();
-    const options = bindNamed(
-      'RandomCrop.__init__(any? padding=None, bool pad_if_needed=False, float fill=0, str padding_mode="constant")',
+    const o = layerArguments<RandomCropOptions>(
+      'RandomCrop.__init__(any? padding=None, bool pad_if_needed=False, any? fill=0, str padding_mode="constant")',
       rest,
-    ) as unknown as Required<RandomCropOptions>;
-    this.size = F.imageSizes(size);
-    if (options.padding !== null) F.parsePadding(options.padding);
-    checkMode(options.padding_mode);
-    this.padding = options.padding;
-    this.pad_if_needed = options.pad_if_needed;
-    this.fill = options.fill;
-    this.padding_mode = options.padding_mode;
+    );
+    this.size = imageSizes(size);
+    checkPaddingMode(o.padding_mode);
+    // Python's truth: a padding of 0 is none.
+    this.padding = o.padding === null || o.padding === 0 ? null : parsePadding(o.padding);
+    this.pad_if_needed = o.pad_if_needed;
+    this.fill = checkFill(o.fill);
+    this.padding_mode = o.padding_mode;
   }
 
-  override forward(image: Tensor): Tensor {
+  override make_params(flat: readonly unknown[]): RandomCropParams {
+    const [h, w] = query_size(flat);
     const [height, width] = this.size;
-    const pad = (x: Tensor, padding: F.ImagePadding): Tensor => F.pad(x, padding, this.fill, this.padding_mode);
-    let x = this.padding === null ? image : pad(image, this.padding);
-    const [h, w] = F.imageSize(x);
-    if (this.pad_if_needed && w < width) x = pad(x, [width - w, 0]);
-    if (this.pad_if_needed && h < height) x = pad(x, [0, height - h]);
-    const [fullHeight, fullWidth] = F.imageSize(x);
+    let [left, right, top, bottom] = this.padding ?? [0, 0, 0, 0];
+    let fullHeight = h + top + bottom;
+    let fullWidth = w + left + right;
+    if (this.pad_if_needed && fullHeight < height) {
+      const missing = height - fullHeight;
+      [top, bottom, fullHeight] = [top + missing, bottom + missing, fullHeight + 2 * missing];
+    }
+    if (this.pad_if_needed && fullWidth < width) {
+      const missing = width - fullWidth;
+      [left, right, fullWidth] = [left + missing, right + missing, fullWidth + 2 * missing];
+    }
     if (fullHeight < height || fullWidth < width) {
       throw new ValueError(
-        `Required crop size (${height}, ${width}) is larger than input image size (${fullHeight}, ${fullWidth})`,
+        `Required crop size (${height}, ${width}) is larger than ${this.padding === null ? "" : "padded "}input image size (${fullHeight}, ${fullWidth}).`,
       );
     }
-    if (fullHeight === height && fullWidth === width) return x;
-    const top = draw(fullHeight - height + 1);
-    const left = draw(fullWidth - width + 1);
-    return F.crop(x, top, left, height, width);
+    const place = (full: number, size: number): number =>
+      full > size ? (randint(0, full - size + 1, []).item() as number) : 0;
+    return {
+      top: place(fullHeight, height),
+      left: place(fullWidth, width),
+      crops: fullHeight > height || fullWidth > width,
+      padding: [left, top, right, bottom],
+    };
   }
 
-  override extra_repr(): string {
-    return `size=${tuple(this.size)}, padding=${paddingText(this.padding)}`;
+  override transform(image: ImageLike, { top, left, crops, padding }: RandomCropParams): ImageLike {
+    const padded = padding.some((n) => n !== 0) ? pad(image, padding, this.fill, this.padding_mode) : image;
+    return crops ? crop(padded, top, left, this.size[0], this.size[1]) : padded;
   }
 }
 
-function draw(high: number): number {
-  return randint(0, high, [1]).item() as number;
+export interface RandomResizedCropOptions {
+  /** Least and greatest part of the area. Default [0.08, 1]. */
+  readonly scale?: readonly number[];
+  /** Least and greatest ratio of width to height. Default [3/4, 4/3]. */
+  readonly ratio?: readonly number[];
+  /** Default "bilinear". */
+  readonly interpolation?: InterpolationMode;
+  /** Default true. */
+  readonly antialias?: boolean | null;
 }
 
-class RandomFlip extends Transform {
-  /** The probability of a flip. */
-  readonly p: number;
+interface Box {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
 
-  constructor(p: number | { p?: number } = 0.5) {
+/** A part of random area, shape and place, resized. Szegedy et al., 2014. */
+export class RandomResizedCrop extends Transform<Box> {
+  static override readonly shown = {
+    size: "(any)",
+    scale: "(float)",
+    ratio: "(float)",
+    interpolation: "interpolation",
+    antialias: "any",
+  } as const;
+  readonly size: readonly [height: number, width: number];
+  readonly scale: readonly number[];
+  readonly ratio: readonly number[];
+  readonly interpolation: InterpolationMode;
+  readonly antialias: boolean | null;
+
+  constructor(
+    size: Sizes,
+    ...rest: Arguments<
+      RandomResizedCropOptions,
+      [],
+      [
+        scale?: readonly number[],
+        ratio?: readonly number[],
+        interpolation?: InterpolationMode,
+        antialias?: boolean | null,
+      ]
+    >
+  ) {
     super();
-    this.p = typeof p === "number" ? p : (p.p ?? 0.5);
+    const o = layerArguments<RandomResizedCropOptions>(
+      'RandomResizedCrop.__init__(any? scale=None, any? ratio=None, any? interpolation="bilinear", bool? antialias=True)',
+      rest,
+    );
+    this.size = imageSizes(size);
+    this.scale = o.scale ?? [0.08, 1];
+    this.ratio = o.ratio ?? [3 / 4, 4 / 3];
+    if (!Array.isArray(this.scale) || this.scale.length !== 2) {
+      throw new TypeError("Scale should be a sequence of two floats.");
+    }
+    if (!Array.isArray(this.ratio) || this.ratio.length !== 2) {
+      throw new TypeError("Ratio should be a sequence of two floats.");
+    }
+    this.interpolation = checkInterpolation(o.interpolation);
+    this.antialias = o.antialias;
   }
 
-  protected chosen(): boolean {
-    return (rand(1).item() as number) < this.p;
+  override make_params(flat: readonly unknown[]): Box {
+    const [fullHeight, fullWidth] = query_size(flat);
+    const area = fullHeight * fullWidth;
+    const [low, high] = this.ratio.map(logOf);
+    for (let i = 0; i < 10; i++) {
+      const target = area * uniform(this.scale[0], this.scale[1]);
+      const aspect = expOf(uniform(low, high));
+      const width = roundHalfEven(Math.sqrt(target * aspect));
+      const height = roundHalfEven(Math.sqrt(target / aspect));
+      if (!(width > 0 && width <= fullWidth && height > 0 && height <= fullHeight)) continue;
+      const top = randomInt(0, fullHeight - height + 1);
+      return { top, left: randomInt(0, fullWidth - width + 1), height, width };
+    }
+    // The middle, as far as the shapes allow.
+    const shape = fullWidth / fullHeight;
+    const [least, greatest] = [Math.min(...this.ratio), Math.max(...this.ratio)];
+    const width = shape > greatest ? roundHalfEven(fullHeight * greatest) : fullWidth;
+    const height = shape < least ? roundHalfEven(fullWidth / least) : fullHeight;
+    return { top: (fullHeight - height) >> 1, left: (fullWidth - width) >> 1, height, width };
   }
 
-  override extra_repr(): string {
-    return `p=${this.p}`;
+  override transform(image: ImageLike, { top, left, height, width }: Box): ImageLike {
+    const { size, interpolation, antialias } = this;
+    return resized_crop(image, top, left, height, width, size, { interpolation, antialias });
+  }
+}
+
+/** @internal Logarithm and exponential of one number in single precision, as torchvision draws aspect ratios. */
+export function logOf(x: number): number {
+  return Math.fround(Math.log(Math.fround(x)));
+}
+
+/** @internal */
+export function expOf(x: number): number {
+  return Math.fround(Math.exp(x));
+}
+
+class RandomFlip extends RandomApplyTransform {
+  constructor(p?: number | { p?: number }) {
+    super(layerArguments<{ p: number }>(`${new.target.name}.__init__(float p=0.5)`, [p]).p);
   }
 }
 
 /** Mirrors the image left to right with probability `p`. */
 export class RandomHorizontalFlip extends RandomFlip {
-  override forward(image: Tensor): Tensor {
-    return this.chosen() ? F.hflip(image) : image;
+  override transform(image: ImageLike): ImageLike {
+    return horizontal_flip(image);
   }
 }
 
 /** Mirrors the image top to bottom with probability `p`. */
 export class RandomVerticalFlip extends RandomFlip {
-  override forward(image: Tensor): Tensor {
-    return this.chosen() ? F.vflip(image) : image;
+  override transform(image: ImageLike): ImageLike {
+    return vertical_flip(image);
+  }
+}
+
+export interface RandomZoomOutOptions {
+  /** What is around. Default 0. */
+  readonly fill?: Fill;
+  /** Least and greatest size of the canvas, in sizes of the image. Default [1, 4]. */
+  readonly side_range?: readonly number[];
+  /** Default 0.5. */
+  readonly p?: number;
+}
+
+/** The image at a random place of a larger canvas. Liu et al., "SSD", 2016. */
+export class RandomZoomOut extends RandomApplyTransform<readonly number[]> {
+  static override readonly shown = { p: "float", fill: "[any]", side_range: "(float)" } as const;
+  readonly fill: Fill;
+  readonly side_range: readonly number[];
+
+  constructor(...args: Arguments<RandomZoomOutOptions, [], [fill?: Fill, side_range?: readonly number[], p?: number]>) {
+    const o = layerArguments<RandomZoomOutOptions>(
+      "RandomZoomOut.__init__(any? fill=0, any? side_range=None, float p=0.5)",
+      args,
+    );
+    super(o.p);
+    this.fill = checkFill(o.fill);
+    this.side_range = o.side_range ?? [1, 4];
+    const [low, high] = this.side_range;
+    if (!(low >= 1 && low <= high)) {
+      throw new ValueError(`Invalid side range provided ${pythonRepr([...this.side_range])}.`);
+    }
+  }
+
+  override make_params(flat: readonly unknown[]): readonly number[] {
+    const f = Math.fround;
+    const [height, width] = query_size(flat);
+    const [low, high] = this.side_range;
+    const r = f(low + f(uniform01() * f(high - low)));
+    const [fullWidth, fullHeight] = [Math.trunc(f(width * r)), Math.trunc(f(height * r))];
+    const [x, y] = rand(2).tolist() as number[];
+    const left = Math.trunc(f((fullWidth - width) * x));
+    const top = Math.trunc(f((fullHeight - height) * y));
+    return [left, top, fullWidth - (left + width), fullHeight - (top + height)];
+  }
+
+  override transform(image: ImageLike, padding: readonly number[]): ImageLike {
+    return pad(image, padding, this.fill);
+  }
+}
+
+interface ScaleOptions {
+  /** Default "bilinear". */
+  readonly interpolation?: InterpolationMode;
+  /** Default true. */
+  readonly antialias?: boolean | null;
+}
+
+/** A transform whose parameter is the size to resize to. */
+abstract class RandomSize extends Transform<readonly number[]> {
+  abstract readonly interpolation: InterpolationMode;
+  abstract readonly antialias: boolean | null;
+
+  override transform(image: ImageLike, size: readonly number[]): ImageLike {
+    const { interpolation, antialias } = this;
+    return resize(image, size, { interpolation, antialias });
+  }
+}
+
+/** Resized so that it fits into `target_size`, times a random factor. Ghiasi et al., 2021. */
+export class ScaleJitter extends RandomSize {
+  static override readonly shown = {
+    target_size: "(any)",
+    scale_range: "(float)",
+    interpolation: "interpolation",
+    antialias: "any",
+  } as const;
+  readonly target_size: readonly number[];
+  readonly scale_range: readonly number[];
+  readonly interpolation: InterpolationMode;
+  readonly antialias: boolean | null;
+
+  constructor(
+    target_size: readonly number[],
+    ...rest: Arguments<
+      ScaleOptions & { readonly scale_range?: readonly number[] },
+      [],
+      [scale_range?: readonly number[], interpolation?: InterpolationMode, antialias?: boolean | null]
+    >
+  ) {
+    super();
+    const o = layerArguments<ScaleOptions & { scale_range?: readonly number[] }>(
+      'ScaleJitter.__init__(any? scale_range=None, any? interpolation="bilinear", bool? antialias=True)',
+      rest,
+    );
+    this.target_size = target_size;
+    this.scale_range = o.scale_range ?? [0.1, 2];
+    this.interpolation = checkInterpolation(o.interpolation);
+    this.antialias = o.antialias;
+  }
+
+  override make_params(flat: readonly unknown[]): readonly number[] {
+    const f = Math.fround;
+    const [height, width] = query_size(flat);
+    const [low, high] = this.scale_range;
+    const scale = f(f(uniform01() * f(high - low)) + f(low));
+    const r = f(f(Math.min(this.target_size[1] / height, this.target_size[0] / width)) * scale);
+    return [Math.trunc(f(height * r)), Math.trunc(f(width * r))];
+  }
+}
+
+/** The shorter edge resized to one of the lengths `min_size`, the longer one to at most `max_size`. */
+export class RandomShortestSize extends RandomSize {
+  static override readonly shown = {
+    min_size: "[any]",
+    max_size: "any",
+    interpolation: "interpolation",
+    antialias: "any",
+  } as const;
+  readonly min_size: readonly number[];
+  readonly max_size: number | null;
+  readonly interpolation: InterpolationMode;
+  readonly antialias: boolean | null;
+
+  constructor(
+    min_size: Sizes,
+    ...rest: Arguments<
+      ScaleOptions & { readonly max_size?: number | null },
+      [],
+      [max_size?: number | null, interpolation?: InterpolationMode, antialias?: boolean | null]
+    >
+  ) {
+    super();
+    const o = layerArguments<ScaleOptions & { max_size?: number | null }>(
+      'RandomShortestSize.__init__(int? max_size=None, any? interpolation="bilinear", bool? antialias=True)',
+      rest,
+    );
+    this.min_size = typeof min_size === "number" ? [min_size] : [...min_size];
+    this.max_size = o.max_size;
+    this.interpolation = checkInterpolation(o.interpolation);
+    this.antialias = o.antialias;
+  }
+
+  override make_params(flat: readonly unknown[]): readonly number[] {
+    const [height, width] = query_size(flat);
+    const size = this.min_size[randint(0, this.min_size.length, []).item() as number];
+    let r = size / Math.min(height, width);
+    if (this.max_size !== null) r = Math.min(r, this.max_size / Math.max(height, width));
+    return [Math.trunc(height * r), Math.trunc(width * r)];
+  }
+}
+
+/** The shorter edge resized to a random length from `min_size` to `max_size`, which is excluded. */
+export class RandomResize extends RandomSize {
+  static override readonly shown = {
+    min_size: "any",
+    max_size: "any",
+    interpolation: "interpolation",
+    antialias: "any",
+  } as const;
+  readonly min_size: number;
+  readonly max_size: number;
+  readonly interpolation: InterpolationMode;
+  readonly antialias: boolean | null;
+
+  constructor(
+    min_size: number,
+    max_size: number,
+    ...rest: Arguments<ScaleOptions, [], [interpolation?: InterpolationMode, antialias?: boolean | null]>
+  ) {
+    super();
+    const o = layerArguments<ScaleOptions>(
+      'RandomResize.__init__(any? interpolation="bilinear", bool? antialias=True)',
+      rest,
+    );
+    this.min_size = min_size;
+    this.max_size = max_size;
+    this.interpolation = checkInterpolation(o.interpolation);
+    this.antialias = o.antialias;
+  }
+
+  override make_params(): readonly number[] {
+    return [randint(this.min_size, this.max_size, []).item() as number];
   }
 }

@@ -4,7 +4,8 @@
  * Source: https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters and its file Resample.c.
  */
 import { NotImplementedError, ValueError } from "../../../errors.ts";
-import { Image, multiplyBytes, type PixelArray } from "../../image.ts";
+import { Image, type PixelArray } from "../../image.ts";
+import { premultiply, unpremultiply } from "./alpha.ts";
 
 /** `PIL.Image.Resampling`. */
 export type Resampling = "nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos";
@@ -230,30 +231,6 @@ function nearest(image: Image, [outWidth, outHeight]: readonly [number, number])
     }
   }
   return new Image(image.mode, [outWidth, outHeight], out);
-}
-
-/** Colours times alpha, which is the last channel. */
-function premultiply(data: PixelArray, bands: number): Uint8Array {
-  const out = new Uint8Array(data.length);
-  for (let i = 0; i < data.length; i += bands) {
-    const alpha = data[i + bands - 1];
-    for (let band = 0; band < bands - 1; band++) out[i + band] = multiplyBytes(data[i + band], alpha);
-    out[i + bands - 1] = alpha;
-  }
-  return out;
-}
-
-function unpremultiply(data: PixelArray, bands: number): Uint8Array {
-  const out = new Uint8Array(data.length);
-  for (let i = 0; i < data.length; i += bands) {
-    const alpha = data[i + bands - 1];
-    for (let band = 0; band < bands - 1; band++) {
-      const value = data[i + band];
-      out[i + band] = alpha === 255 || alpha === 0 ? value : Math.min(Math.trunc((255 * value) / alpha), 255);
-    }
-    out[i + bands - 1] = alpha;
-  }
-  return out;
 }
 
 /** `image.resize(size, resample)`. Pictures in mode 1 take the nearest pixel; others with alpha are weighted by it. */

@@ -6,7 +6,7 @@ optim.gz       {"cases": [{"id", "optimizer", "dtype", "options", "groups": [{"p
                "grads": [for each step: tensors or null], "after": [for each step: tensors], "state_dict"}]}
 schedulers.gz  {"cases": [{"id", "optimizer": [name, options], "lrs": [of the groups], "scheduler", "kwargs", "metrics"?,
                "steps": [for each step: {"lr": [..], "momentum"?: [..]}], "last_lr", "state"}]}; a function is {"lambda": name}
-modules.gz     {"cases": [{"id", "module", "args", "kwargs", "dtype", "seed", "repr", "init": state_dict, "inputs", "eval"?,
+modules.gz     {"cases": [{"id", "module", "args", "kwargs", "dtype", "seed", "repr", "init": state_dict, "inputs", "call"?, "repeat"?, "frozen"?, "eval"?,
                "out", "grads": {name: tensor}, "input_grads", "after": state_dict}],
                "init": [{"id", "function", "shape", "kwargs", "seed", "out"}]}
 """
@@ -304,6 +304,62 @@ def module_cases():
     yield "HuberLoss", (), {}, [a[1], targets]
     yield "KLDivLoss", (), {"reduction": "batchmean", "log_target": True}, [torch.log_softmax(probabilities, 1), soft.log()]
     yield "BCEWithLogitsLoss", (), {"weight": weight}, [a[1], targets]
+    yield from attention_cases()
+    yield from transformer_cases()
+
+
+def attention_cases():
+    """As `module_cases`, with keyword arguments of the call as a fifth entry. `repeat` passes the first input so often."""
+    ignored = torch.tensor([[False, False, True], [False, True, True]])
+    bias = torch.linspace(-2, 2, 6).reshape(2, 3).masked_fill(torch.tensor([[0, 1, 0], [0, 0, 1]]).bool(), float("-inf"))
+    blocked = torch.tensor([[False, True, False], [True, False, False], [False, False, True], [False, False, False]])
+    lone = torch.tensor([[False, True, False], [True, True, True], [False, False, True], [False, False, False]])
+    each = torch.linspace(-1, 1, 48).reshape(4, 4, 3)
+    causal = nn.Transformer.generate_square_subsequent_mask(4)
+    tgt, src, tgt_first, src_first = (4, 2, 6), (3, 2, 6), (2, 4, 6), (2, 3, 6)
+    for options in ({}, {"bias": False}, {"add_bias_kv": True}, {"add_zero_attn": True}, {"add_bias_kv": True, "add_zero_attn": True, "bias": False},
+                    {"kdim": 5, "vdim": 4}, {"kdim": 6, "vdim": 4, "bias": False, "add_bias_kv": True}):
+        shapes = [tgt, (3, 2, options.get("kdim", 6)), (3, 2, options.get("vdim", 6))]
+        yield "MultiheadAttention", (6, 2), options, shapes
+        yield "MultiheadAttention", (6, 3), {**options, "batch_first": True}, [(b, a, c) for a, b, c in shapes], {"key_padding_mask": ignored, "attn_mask": blocked}
+        yield "MultiheadAttention", (6, 2), options, shapes, {"key_padding_mask": bias, "attn_mask": each, "need_weights": False}
+        yield "MultiheadAttention", (6, 2), {**options, "dropout": 0.4}, shapes, {"attn_mask": blocked, "average_attn_weights": False}
+        yield "MultiheadAttention", (6, 2), {**options, "dropout": 0.4, "batch_first": True}, [(b, a, c) for a, b, c in shapes], {"need_weights": False}
+        yield "MultiheadAttention", (6, 3), options, [(a, c) for a, b, c in shapes], {"key_padding_mask": bias[1], "attn_mask": each[:3]}
+    for call in ({}, {"need_weights": False}, {"attn_mask": causal, "is_causal": True, "need_weights": False}, {"attn_mask": causal, "is_causal": True},
+                 {"key_padding_mask": ignored.new_tensor([[False, False, True, True], [False] * 4]), "attn_mask": causal, "is_causal": True, "need_weights": False}):
+        for first in (True, False):
+            yield "MultiheadAttention", (6, 2), {"batch_first": first, "repeat": 3}, [tgt_first if first else tgt], call
+            yield "MultiheadAttention", (6, 2), {"batch_first": first, "repeat": 3, "eval": True, "frozen": True}, [tgt_first if first else tgt], call
+    # A query that may look at nothing.
+    for need in (True, False):
+        yield "MultiheadAttention", (6, 2), {}, [tgt, src, src], {"attn_mask": lone, "need_weights": need}
+        yield "MultiheadAttention", (6, 2), {"batch_first": True, "dropout": 0.4, "eval": True}, [tgt_first, src_first, src_first], {"need_weights": need}
+
+
+def transformer_cases():
+    padded = torch.tensor([[False, False, True], [False, False, False]])
+    holes = torch.tensor([[False, True, False], [False, False, True]])
+    causal = nn.Transformer.generate_square_subsequent_mask(3)
+    for first in (True, False):
+        x, y = ((2, 3, 4), (2, 5, 4)) if first else ((3, 2, 4), (5, 2, 4))
+        for early in (True, False):
+            options = {"dim_feedforward": 6, "batch_first": first, "norm_first": early}
+            yield "TransformerEncoderLayer", (4, 2), options, [x]
+            yield "TransformerEncoderLayer", (4, 2), {**options, "dropout": 0.0, "activation": "gelu", "layer_norm_eps": 0.01}, [x], {"src_mask": causal, "src_key_padding_mask": padded.float()}
+            yield "TransformerEncoderLayer", (4, 2), {**options, "bias": False, "eval": True}, [x], {"src_mask": causal, "is_causal": True}
+            yield "TransformerEncoderLayer", (4, 2), {**options, "eval": True, "frozen": True}, [x], {"src_key_padding_mask": holes}
+            yield "TransformerDecoderLayer", (4, 2), options, [x, y]
+            yield "TransformerDecoderLayer", (4, 2), {**options, "dropout": 0.0, "activation": "gelu"}, [y, x], {"tgt_mask": torch.linspace(-1, 1, 25).reshape(5, 5), "memory_key_padding_mask": padded}
+            yield "TransformerDecoderLayer", (4, 2), {**options, "bias": False, "eval": True}, [x, y], {"tgt_mask": causal, "tgt_is_causal": True}
+            yield "TransformerEncoder", "encoder", options, [x], {"mask": causal}
+            yield "TransformerEncoder", "encoder", {**options, "eval": True, "frozen": True}, [x], {"src_key_padding_mask": padded}
+            yield "TransformerEncoder", "encoder", {**options, "eval": True, "frozen": True}, [x], {"src_key_padding_mask": holes}
+            yield "TransformerEncoder", "encoder", {**options, "eval": True}, [x], {"src_key_padding_mask": padded}
+            yield "TransformerDecoder", "decoder", options, [x, y], {"tgt_mask": causal}
+            whole = {"d_model": 4, "nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 2, **options}
+            yield "Transformer", (), whole, [y, x], {"tgt_mask": causal, "src_key_padding_mask": padded.new_tensor([[False, True, False, False, True], [False] * 5])}
+            yield "Transformer", (), {**whole, "bias": False, "dropout": 0.0}, [s[1:] if first else (s[0], s[2]) for s in (y, x)], {"tgt_mask": causal, "tgt_is_causal": True}
 
 
 def build(name, args, kwargs):
@@ -311,14 +367,17 @@ def build(name, args, kwargs):
         return nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
     if args == "cnn":
         return nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 3))
+    if args in ("encoder", "decoder"):
+        layer = nn.TransformerEncoderLayer if args == "encoder" else nn.TransformerDecoderLayer
+        return getattr(nn, name)(layer(4, 2, **kwargs), 2, nn.LayerNorm(4))
     return getattr(nn, name)(*args, **kwargs)
 
 
 def modules():
     blob, cases = Blob(), []
-    for number, (name, args, kwargs, shapes) in enumerate(module_cases()):
-        kwargs = dict(kwargs)
-        evaluate = kwargs.pop("eval", False)
+    for number, (name, args, kwargs, shapes, *call) in enumerate(module_cases()):
+        kwargs, call = dict(kwargs), call[0] if call else {}
+        evaluate, frozen, repeat = kwargs.pop("eval", False), kwargs.pop("frozen", False), kwargs.pop("repeat", 1)
         seed = 100 + number
         torch.manual_seed(seed)
         module = build(name, args, kwargs)
@@ -336,12 +395,21 @@ def modules():
         inputs = [s.clone() if isinstance(s, torch.Tensor) else torch.randn(s) for s in shapes]
         if kwargs.get("inplace"):
             inputs = [i * 1 for i in inputs]
-        inputs = [i.requires_grad_() if i.is_floating_point() and n == 0 and not kwargs.get("inplace") else i for n, i in enumerate(inputs)]
+        if frozen:
+            # Without gradients PyTorch takes other ways, some with other results.
+            module.requires_grad_(False)
+            case["frozen"] = True
+        else:
+            inputs = [i.requires_grad_() if i.is_floating_point() and n == 0 and not kwargs.get("inplace") else i for n, i in enumerate(inputs)]
         case["inputs"] = encode(inputs, blob)
+        if call:
+            case["call"] = encode(call, blob)["dict"]
+        if repeat > 1:
+            case["repeat"] = repeat
         torch.manual_seed(seed)
-        out = module(*inputs)
+        out = module(*inputs * repeat, **call)
         first = out[0] if isinstance(out, tuple) else out
-        case["out"] = encode([o.detach() for o in out] if isinstance(out, tuple) else out.detach(), blob)
+        case["out"] = encode([o if o is None else o.detach() for o in out] if isinstance(out, tuple) else out.detach(), blob)
         if first.requires_grad:
             wanted = [i for i in inputs if i.requires_grad]
             named = list(module.named_parameters())

@@ -14,13 +14,13 @@ import { allocate, type RowOperand, runRow } from "./row.ts";
 import { softmaxBackward } from "./softmax-gradient.ts";
 
 /** Order of a result's dimensions in memory, outermost first; null for the usual order. */
-type Order = readonly number[] | null;
+export type Order = readonly number[] | null;
 
 /**
  * The order in which `x` has its dimensions in memory, for results that take its layout; null where that is the usual
  * one, or where it is no order of dimensions.
  */
-function memoryOrder(x: Tensor): Order {
+export function memoryOrder(x: Tensor): Order {
   const { sizes, strides } = x;
   const order = sizes.map((_, d) => d).sort((p, q) => strides[q] - strides[p] || p - q);
   if (order.every((d, i) => d === i)) return null;
@@ -207,10 +207,9 @@ export function attentionWeights(
 }
 
 /**
- * Weights (…, L, S) times value (…, S, E), in the dtype of value and the memory layout of `query`, so that joining the
- * heads again copies nothing. `flash` says what the history names it.
+ * Weights (…, L, S) times value (…, S, E), in the dtype of value. `order` is that of the result's dimensions in memory: with
+ * the right one, joining the heads again copies nothing. `flash` says what the history names it.
  */
-export function weightedValues(weights: Tensor, value: Tensor, query: Tensor, flash: boolean): Tensor {
-  const attrs: ProductAttrs = { scale: 1, dtype: value.dtype, order: memoryOrder(query) };
-  return (flash ? flashProduct : product)([weights, value], attrs);
+export function weightedValues(weights: Tensor, value: Tensor, order: Order, flash: boolean): Tensor {
+  return (flash ? flashProduct : product)([weights, value], { scale: 1, dtype: value.dtype, order });
 }

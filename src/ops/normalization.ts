@@ -91,7 +91,8 @@ function normPrimitive(name: string) {
       return results;
     },
     gradient: gradientFromStatistics,
-    saves: [[0, 1, RESULT + 1, RESULT + 2], [0, RESULT + 1, RESULT + 2], []],
+    // For all gradients together, whichever of them are wanted.
+    saves: [[0, 1, RESULT + 1, RESULT + 2]],
     differentiableOutputs: [true, false, false],
   });
 }

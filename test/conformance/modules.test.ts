@@ -20,7 +20,13 @@ interface ModuleCase {
   init: Record<string, GoldenTensor>;
   loaded?: Record<string, GoldenTensor>;
   eval?: true;
+  /** No parameter requires a gradient. */
+  frozen?: true;
   inputs: GoldenTensor[];
+  /** Keyword arguments of the call. */
+  call?: Options;
+  /** How often the inputs are passed. */
+  repeat?: number;
   out: Golden;
   grads?: Record<string, GoldenTensor>;
   input_grads?: GoldenTensor[];
@@ -39,6 +45,7 @@ interface InitCase {
 interface ModuleLike {
   (...inputs: unknown[]): unknown;
   eval(): unknown;
+  requires_grad_(on: boolean): unknown;
   state_dict(): Iterable<[string, unknown]> | Namespace;
   load_state_dict(state: unknown): unknown;
   named_parameters(): Iterable<[string, TensorLike]>;
@@ -73,6 +80,10 @@ function build(nn: Record<string, Constructor>, c: ModuleCase, api: Api): Module
       make("MaxPool2d", 2),
     ];
     return make("Sequential", ...layers, make("Flatten"), make("Linear", 32, 3));
+  }
+  if (c.args === "encoder" || c.args === "decoder") {
+    const layer = c.args === "encoder" ? "TransformerEncoderLayer" : "TransformerDecoderLayer";
+    return make(c.module, make(layer, 4, 2, decodeOptions(api, c.kwargs, blob)), 2, make("LayerNorm", 4));
   }
   const args = (c.args as Golden[]).map((a) => decodeValue(api, a, blob));
   const kwargs = decodeOptions(api, c.kwargs, blob);
@@ -112,15 +123,18 @@ for (const c of golden.cases) {
     const module = build(nn, c, api);
     assertState(api, module, c.init, EXACT, "after construction");
     // A whole number is an int here, so that the text of Python's 1.0 is not to be had.
-    const given = Object.values(c.kwargs);
-    if (!given.some((v) => isTensor(v) || isWholeFloat(v))) assert.equal(String(module), c.repr);
+    const options = Object.values(c.kwargs);
+    if (!options.some((v) => isTensor(v) || isWholeFloat(v))) assert.equal(String(module), c.repr);
     if (c.loaded) {
       module.load_state_dict(Object.fromEntries(Object.entries(c.loaded).map(([k, v]) => [k, fresh(api, v, blob)])));
     }
     if (c.eval) module.eval();
+    if (c.frozen) module.requires_grad_(false);
     const inputs = c.inputs.map((i) => decodeValue(api, i, blob) as TensorLike);
+    const given = new Array(c.repeat ?? 1).fill(inputs).flat();
+    const call = c.call ? [decodeOptions(api, c.call, blob)] : [];
     seed(c.seed);
-    const out = module(...inputs);
+    const out = module(...given, ...call);
     const found = compareResult(api, out, c.out, blob, () => CLOSE).filter((d) => !d.note);
     assert.equal(found.length, 0, `output: ${found[0]?.message}`);
     if (c.grads) {

@@ -1,7 +1,7 @@
 /** Scaled dot-product attention: https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html */
 import { bool as BOOL, cppTypeName, float32, scalarTypeName } from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
-import { attentionWeights, weightedValues } from "../../ops/attention.ts";
+import { attentionWeights, memoryOrder, type Order, weightedValues } from "../../ops/attention.ts";
 import { zeros } from "../../ops/creation.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { dropout as dropoutOp } from "../../ops/dropout.ts";
@@ -115,6 +115,23 @@ export function scaled_dot_product_attention(
     "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False)",
     [query, key, value, attn_mask, dropout_p, is_causal, options],
   ) as [Tensor, Tensor, Tensor, Tensor | null, number, boolean, number | null, boolean];
+  return attention(q, k, v, { mask, dropout: p, causal, scale, gqa, order: null });
+}
+
+/** What `attention` computes with. */
+interface AttentionArguments {
+  readonly mask: Tensor | null;
+  readonly dropout: number;
+  readonly causal: boolean;
+  readonly scale: number | null;
+  readonly gqa: boolean;
+  /** How the result's dimensions lie in memory; null for as those of the query do. */
+  readonly order: Order;
+}
+
+/** `scaled_dot_product_attention` with its arguments bound. */
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArguments): Tensor {
+  const { mask, dropout: p, causal, scale, gqa, order } = options;
   checkInputs(q, k, v, mask);
   if (causal && mask !== null) {
     throw new RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True");
@@ -142,7 +159,7 @@ export function scaled_dot_product_attention(
     const factor = scale ?? (width === 0 ? 1 : 1 / Math.sqrt(width));
     let weights = attentionWeights(q, k, mask, { scale: factor, causal, safe: true });
     if (p > 0) weights = dropoutOp(weights, p, true);
-    return weightedValues(weights, v, q, takesFlash(q, k, v, mask, p));
+    return weightedValues(weights, v, order ?? memoryOrder(q), takesFlash(q, k, v, mask, p));
   };
   return gqa ? groupedAttention(q, k, v, mask, attend) : attend(q, k, v, mask);
 }

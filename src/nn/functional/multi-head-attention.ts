@@ -8,7 +8,7 @@ import { dropout as dropoutOp } from "../../ops/dropout.ts";
 import { cat } from "../../ops/joining.ts";
 import { sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { scaled_dot_product_attention } from "./attention.ts";
+import { attention } from "./attention.ts";
 import { linear } from "./linear.ts";
 import { pad } from "./pad.ts";
 
@@ -240,20 +240,23 @@ export function multiHeadAttention(given: MultiHeadArguments, batchFirst: boolea
     mask = mask === null ? each : mask.add(each);
   }
   const dropout = a.training ? a.dropout_p : 0;
+  // Whatever the order of the dimensions, PyTorch's output is (L, N, E) in memory, in whose order later dropout draws. So
+  // are the heads of the result, which makes joining them a view.
+  const order = [2, 0, 1, 3];
   let joined: Tensor;
   let weights: Tensor | null = null;
   if (need_weights) {
     weights = attentionWeights(q, k, mask, { scale: Math.sqrt(1 / width), causal: false, safe: false });
     if (weights.dtype !== q.dtype) weights = weights.to(q.dtype);
     if (dropout > 0) weights = dropoutOp(weights, dropout, true);
-    joined = weightedValues(weights, v, q, false);
+    joined = weightedValues(weights, v, order, false);
     if (a.average_attn_weights) weights = weights.mean(1);
   } else {
-    joined = scaled_dot_product_attention(q, k, v, mask, dropout, causal);
+    joined = attention(q, k, v, { mask, dropout, causal, scale: null, gqa: false, order });
   }
-  // The result has the layout of the projections: joining the heads is a view.
-  joined = joined.permute(first ? [0, 2, 1, 3] : [2, 0, 1, 3]).reshape(query.sizes);
-  const output = linear(joined, a.out_proj_weight, a.out_proj_bias);
+  joined = joined.permute(2, 0, 1, 3).reshape(rows, batch, features);
+  let output = linear(joined, a.out_proj_weight, a.out_proj_bias);
+  if (first) output = output.transpose(0, 1);
   return isBatched ? [output, weights] : [output.squeeze(0), weights?.squeeze(0) ?? null];
 }
 

@@ -127,6 +127,7 @@ export { index_reduce, type ScatterReduction, scatter_reduce } from "./ops/scatt
 export { scope } from "./ops/scope.ts";
 export * from "./ops/searching.ts";
 export * from "./ops/selection.ts";
+export { channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle } from "./ops/shuffling.ts";
 export { Slice } from "./ops/slice.ts";
 export * from "./ops/slice-scatter.ts";
 export * from "./ops/softmax.ts";

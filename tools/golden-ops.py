@@ -90,7 +90,9 @@ nn.functional.multi_margin_loss nn.functional.multilabel_margin_loss nn.function
 nn.functional.triplet_margin_loss nn.functional.poisson_nll_loss nn.functional.gaussian_nll_loss
 nn.functional.hinge_embedding_loss nn.functional.cosine_embedding_loss nn.functional.embedding_bag nn.functional.dropout2d
 nn.functional.scaled_dot_product_attention nn.functional.interpolate nn.functional.upsample_bilinear
-nn.functional.upsample_nearest nn.functional.grid_sample grid_sampler_2d grid_sampler_3d""".split()
+nn.functional.upsample_nearest nn.functional.grid_sample grid_sampler_2d grid_sampler_3d
+nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d nn.functional.fractional_max_pool2d
+nn.functional.fractional_max_pool3d nn.functional.pdist nn.functional.linear_cross_entropy""".split()
 
 # Ops of op_db whose callable is a lambda: what it calls, with the sample's own arguments.
 TARGETS = {
@@ -99,7 +101,7 @@ TARGETS = {
     "uniform": "Tensor.uniform_", "exponential": "Tensor.exponential_",
 }
 RANDOM = """rand randperm rand_like randn randn_like randint randint_like bernoulli multinomial uniform exponential normal
-nn.functional.dropout nn.functional.dropout2d""".split()
+nn.functional.dropout nn.functional.dropout2d nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d""".split()
 NO_VALUE = "empty empty_like new_empty empty_strided new_empty_strided".split()
 # The order of equal values is not part of the contract of these.
 TIES = "topk kthvalue median nanmedian mode argsort sort cummax cummin max min argmax argmin aminmax msort".split()

@@ -48,6 +48,7 @@ export {
   max_pool3d,
   max_pool3d_with_indices,
 } from "../ops/pooling.ts";
+export { channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle } from "../ops/shuffling.ts";
 export { sigmoid } from "../ops/special.ts";
 export { tanh } from "../ops/trigonometric.ts";
 export { scaled_dot_product_attention } from "./functional/attention.ts";
@@ -67,6 +68,13 @@ export {
   dropout3d,
   feature_alpha_dropout,
 } from "./functional/dropout.ts";
+export { fold, unfold } from "./functional/fold.ts";
+export {
+  fractional_max_pool2d,
+  fractional_max_pool2d_with_indices,
+  fractional_max_pool3d,
+  fractional_max_pool3d_with_indices,
+} from "./functional/fractional-pool.ts";
 export { affine_grid, grid_sample } from "./functional/grid-sample.ts";
 export { interpolate, upsample, upsample_bilinear, upsample_nearest } from "./functional/interpolate.ts";
 export { linear } from "./functional/linear.ts";
@@ -81,6 +89,7 @@ export {
   triplet_margin_loss,
   triplet_margin_with_distance_loss,
 } from "./functional/margin.ts";
+export { multi_head_attention_forward } from "./functional/multi-head-attention.ts";
 export {
   batch_norm,
   group_norm,
@@ -89,7 +98,6 @@ export {
   local_response_norm,
   rms_norm,
 } from "./functional/normalization.ts";
-export { multi_head_attention_forward } from "./functional/multi-head-attention.ts";
 export { pad } from "./functional/pad.ts";
 export {
   gaussian_nll_loss,
@@ -103,3 +111,4 @@ export {
 export { rrelu } from "./functional/rrelu.ts";
 export { gumbel_softmax, log_softmax, softmax, softmin } from "./functional/softmax.ts";
 export { embedding, one_hot } from "./functional/sparse.ts";
+export { lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d } from "./functional/unpool.ts";

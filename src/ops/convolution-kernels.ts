@@ -13,6 +13,7 @@ import { contract } from "./define/contraction.ts";
 import { depthwise, depthwiseTransposed, depthwiseWeight, isDepthwise } from "./depthwise-kernels.ts";
 import { KernelCache, launch } from "./launch.ts";
 import { allocate } from "./row.ts";
+import { filtersOf, isWinograd, transposedFiltersOf, winograd, winogradPays } from "./winograd.ts";
 
 /** Geometry of a convolution; the lists have one entry for each spatial dimension. */
 export interface Geometry {
@@ -74,6 +75,10 @@ export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry,
   if (y.count === 0) return y;
   if (isDepthwise(w, g.groups)) {
     depthwise(x, w, bias, y, g);
+    return y;
+  }
+  if (isWinograd(w, g) && winogradPays(x.sizes[0], positions)) {
+    winograd(x, filtersOf(w), bias, y, g.padding);
     return y;
   }
   const source = padded(x, g.padding, g.padding);
@@ -160,6 +165,11 @@ export function convolveTransposed(y: Tensor, w: Tensor, bias: Tensor | null, si
   if (x.count === 0) return x;
   if (isDepthwise(w, g.groups)) {
     depthwiseTransposed(y, w, bias, x, g);
+    return x;
+  }
+  if (isWinograd(w, g) && g.padding.every((p) => p <= 2) && winogradPays(y.sizes[0], sizes)) {
+    const zeros = g.padding.map((p) => 2 - p);
+    winograd(y, transposedFiltersOf(w), bias, x, zeros);
     return x;
   }
   if (summedRowsPay(y, w, bias, sizes, g)) {

@@ -1,5 +1,23 @@
 /** `torchvision.transforms`, version 2: https://pytorch.org/vision/stable/transforms.html */
 export {
+  ColorJitter,
+  type ColorJitterOptions,
+  GaussianBlur,
+  GaussianNoise,
+  Grayscale,
+  type PhotometricDistortOptions,
+  RandomAdjustSharpness,
+  RandomAutocontrast,
+  RandomChannelPermutation,
+  RandomEqualize,
+  RandomGrayscale,
+  RandomInvert,
+  RandomPhotometricDistort,
+  RandomPosterize,
+  RandomSolarize,
+  RGB,
+} from "./color.ts";
+export {
   Compose,
   Identity,
   Lambda,
@@ -42,6 +60,16 @@ export {
   ToPILImage,
   ToTensor,
 } from "./values.ts";
+export {
+  ElasticTransform,
+  type ElasticTransformOptions,
+  RandomAffine,
+  type RandomAffineOptions,
+  RandomPerspective,
+  type RandomPerspectiveOptions,
+  RandomRotation,
+  type RandomRotationOptions,
+} from "./warp.ts";
 
 // Tensors have their methods whichever entry point is loaded.
 import "../../ops/methods.ts";

@@ -1,23 +1,26 @@
 /**
  * Images read at the places of a grid, as `grid_sample` with zeros outside and `align_corners=False` does.
  *
- * A grid has for each pixel of the result the place that it comes from, from -1 (left, top) to 1. Grids and weights are
- * computed here in PyTorch's precision, float32 or float64; pixels are read and weighted by ops, so gradients pass.
+ * A grid has for each pixel of the result the place that it comes from, from -1 (left, top) to 1, computed in the
+ * precision of PyTorch's, float32 or float64.
  */
-import { float32, float64, int64 } from "../../../dtype.ts";
+import { float32, float64 } from "../../../dtype.ts";
 import { ValueError } from "../../../errors.ts";
+import { grid_sample } from "../../../nn/functional/grid-sample.ts";
+import { ones } from "../../../ops/creation.ts";
 import { tensor } from "../../../ops/from-values.ts";
+import { cat } from "../../../ops/joining.ts";
 import { where } from "../../../ops/selection.ts";
 import type { Tensor } from "../../../tensor.ts";
 import type { InterpolationMode } from "../interpolation.ts";
-import { type Fill, roundHalfEven } from "./shared.ts";
+import type { Fill } from "./shared.ts";
 
 export type FloatArray = Float32Array | Float64Array;
 
-/** x and y of each pixel of the result, row by row. */
+/** A place for each pixel of the result, row by row. */
 export interface Grid {
-  readonly x: FloatArray;
-  readonly y: FloatArray;
+  /** x and y in turn. */
+  readonly places: FloatArray;
   readonly width: number;
   readonly height: number;
 }
@@ -85,47 +88,11 @@ export function fillGrid(
   height: number,
   at: (column: number, row: number) => [x: number, y: number],
 ): Grid {
-  const [x, y] = [make(width * height), make(width * height)];
+  const places = make(width * height * 2);
   for (let row = 0, i = 0; row < height; row++) {
-    for (let column = 0; column < width; column++, i++) [x[i], y[i]] = at(column, row);
+    for (let column = 0; column < width; column++, i += 2) [places[i], places[i + 1]] = at(column, row);
   }
-  return { x, y, width, height };
-}
-
-/** A pixel that each result reads, and how much it counts; 0 where it is outside. */
-interface Corner {
-  readonly places: Int32Array;
-  readonly weights: FloatArray;
-}
-
-function cornersOf(grid: Grid, height: number, width: number, mode: InterpolationMode, round: Round): Corner[] {
-  const count = grid.x.length;
-  const corners = Array.from({ length: mode === "nearest" ? 1 : 4 }, () => ({
-    places: new Int32Array(count),
-    weights: grid.x.slice().fill(0),
-  }));
-  const put = (corner: Corner, i: number, x: number, y: number, weight: number): void => {
-    if (x >= 0 && x < width && y >= 0 && y < height) {
-      corner.places[i] = y * width + x;
-      corner.weights[i] = weight;
-    }
-  };
-  for (let i = 0; i < count; i++) {
-    const x = round(round(grid.x[i] + 1) * (width / 2) - 0.5);
-    const y = round(round(grid.y[i] + 1) * (height / 2) - 0.5);
-    if (mode === "nearest") {
-      put(corners[0], i, roundHalfEven(x), roundHalfEven(y), 1);
-      continue;
-    }
-    const [left, top] = [Math.floor(x), Math.floor(y)];
-    const [w, n] = [round(x - left), round(y - top)];
-    const [e, s] = [round(1 - w), round(1 - n)];
-    put(corners[0], i, left, top, e * s);
-    put(corners[1], i, left + 1, top, w * s);
-    put(corners[2], i, left, top + 1, e * n);
-    put(corners[3], i, left + 1, top + 1, w * n);
-  }
-  return corners;
+  return { places, width, height };
 }
 
 /** @internal (…, C, H, W) at the places of the grid; outside is `fill`, or 0 for null. Whole numbers are rounded. */
@@ -144,17 +111,19 @@ export function sampleGrid(image: Tensor, grid: Grid, mode: InterpolationMode, f
   if (image.numel() === 0) return image.reshape(shape);
   const isFloat = image.is_floating_point();
   const dtype = isFloat ? image.dtype : float32;
-  const floats = (isFloat ? image : image.to(float32)).reshape([-1, channels, height * width]);
-  const corners = cornersOf(grid, height, width, mode, precisionOf(image).round);
-  const weightOf = (corner: Corner): Tensor => tensor(corner.weights).to(dtype);
-  const read = (corner: Corner): Tensor =>
-    floats.index_select(-1, tensor(corner.places).to(int64)).mul(weightOf(corner));
-  let out = read(corners[0]);
-  for (const corner of corners.slice(1)) out = out.add(read(corner));
-  if (fill !== null) {
-    const covered = corners.map(weightOf).reduce((a, b) => a.add(b));
-    const value = tensor(typeof fill === "number" ? [fill] : [...fill], { dtype }).view(1, -1, 1);
-    out = mode === "nearest" ? where(covered.lt(0.5), value, out) : out.sub(value).mul(covered).add(value);
+  const floats = (isFloat ? image : image.to(float32)).reshape([-1, channels, height, width]);
+  const count = floats.size(0);
+  const places = tensor(grid.places).to(dtype).view(1, grid.height, grid.width, 2).expand([count, -1, -1, -1]);
+  const read = (x: Tensor): Tensor => grid_sample(x, places, { mode, padding_mode: "zeros", align_corners: false });
+  let out: Tensor;
+  if (fill === null) out = read(floats);
+  else {
+    // A channel of ones shows how much of each pixel comes from inside.
+    const all = read(cat([floats, ones([count, 1, height, width], { dtype })], 1));
+    const inside = all.narrow(1, channels, 1);
+    const value = tensor(typeof fill === "number" ? [fill] : [...fill], { dtype }).view(1, -1, 1, 1);
+    const colors = all.narrow(1, 0, channels);
+    out = mode === "nearest" ? where(inside.lt(0.5), value, colors) : colors.sub(value).mul(inside).add(value);
   }
   return (isFloat ? out : out.round().to(image.dtype)).reshape(shape);
 }

@@ -103,6 +103,21 @@ export class MultiStepLR extends LRScheduler {
     const passed = this.milestones.filter((m) => m <= this.last_epoch).length;
     return this.base_lrs.map((base) => base * this.gamma ** passed);
   }
+  /** PyTorch's form: how often each milestone is there. */
+  override state_dict(): Record<string, unknown> {
+    const counts: Record<number, number> = {};
+    for (const epoch of this.milestones) counts[epoch] = (counts[epoch] ?? 0) + 1;
+    return { ...super.state_dict(), milestones: counts };
+  }
+  override load_state_dict(state: Readonly<Record<string, unknown>>): void {
+    const { milestones, ...rest } = state;
+    super.load_state_dict(rest);
+    if (typeof milestones === "object" && milestones !== null) {
+      this.milestones = Object.entries(milestones).flatMap(([epoch, count]) =>
+        Array<number>(count).fill(Number(epoch)),
+      );
+    }
+  }
 }
 
 interface ConstantKeywords {

@@ -65,7 +65,7 @@ const lacking: Readonly<Record<string, string>> = {
   "torch._utils._rebuild_meta_tensor_no_storage": "tensors on the meta device have no values to load",
   "torch._utils._rebuild_wrapper_subclass": "subclasses of Tensor are not supported",
   "torch._utils._rebuild_device_tensor_from_numpy": "tensors saved from an XLA or similar device are not supported",
-  "torch.serialization._get_layout": "layouts other than strided are not supported",
+  "torch.serialization._get_layout": "layouts of sparse tensors are not supported",
 };
 
 const callables: Readonly<Record<string, Call>> = {

@@ -23,6 +23,11 @@ export class KeyError extends Error {
   override name = "KeyError";
 }
 
+/** A file or folder that is not there: Python's `FileNotFoundError`. */
+export class FileNotFoundError extends Error {
+  override name = "FileNotFoundError";
+}
+
 /** Something PyTorch has and Kindling does not have (yet); the message gives the reason. */
 export class NotImplementedError extends Error {
   override name = "NotImplementedError";

@@ -79,6 +79,11 @@ export class Module {
   /** @internal The version of the layout of the state, as PyTorch counts it. */
   static readonly stateVersion: number = 1;
 
+  /** @internal The version that `state_dict` notes for this module. */
+  currentStateVersion(): number {
+    return (this.constructor as typeof Module).stateVersion;
+  }
+
   /** @internal Adds to `state` what states of an older version lack. `version` is null where it is not known. */
   upgradeState(_state: Record<string, unknown>, _prefix: string, _version: number | null): void {}
 

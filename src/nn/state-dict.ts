@@ -44,16 +44,12 @@ export class IncompatibleKeys {
 /** The state of `module`: its parameters, its persistent buffers, then its children's, names with `prefix`. */
 export function collectState(module: Module, prefix: string, keepVars: boolean, into: StateDict): StateDict {
   const metadata = metadataOf(into);
-  if (metadata !== undefined) metadata[prefix.slice(0, -1)] = { version: versionOf(module) };
+  if (metadata !== undefined) metadata[prefix.slice(0, -1)] = { version: module.currentStateVersion() };
   for (const [name, tensor] of module.ownState()) into[prefix + name] = keepVars ? tensor : tensor.detach();
   for (const [name, child] of module.childEntries()) {
     child.state_dict({ prefix: `${prefix}${name}.`, keep_vars: keepVars, destination: into });
   }
   return into;
-}
-
-function versionOf(module: Module): number {
-  return (module.constructor as typeof Module).stateVersion;
 }
 
 interface LoadPlan {

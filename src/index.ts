@@ -36,6 +36,7 @@ export {
   uint8,
 } from "./dtype.ts";
 export * from "./errors.ts";
+export * as hub from "./hub/index.ts";
 export * as nn from "./nn/index.ts";
 export * from "./ops/activation-methods.ts";
 export { celu, celu_, relu_, selu, selu_, threshold, threshold_ } from "./ops/activations.ts";

@@ -41,8 +41,10 @@ const integerOp = primitive<{ routine: Routine }>({
       return wide;
     });
     const out = allocate(dtype, shape);
-    const values = (t: Tensor): BigInt64Array => new BigInt64Array(heap.memory.buffer, t.storage.address, t.count);
-    const [first, second] = [values(x), values(y)];
+    // The addresses first: bringing spilled memory back may replace the heap's buffer.
+    const [first, second] = [x.storage.address, y.storage.address].map(
+      (address) => new BigInt64Array(heap.memory.buffer, address, x.count),
+    );
     for (let i = 0; i < first.length; i++) first[i] = f(first[i], second[i]);
     copyInto(out, x);
     return out;

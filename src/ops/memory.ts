@@ -12,7 +12,9 @@ import { allocate } from "./row.ts";
  * the next allocation or launch: an allocation may replace the heap's buffer.
  */
 export function elementsOf(t: Tensor, count: number = t.count): ElementArray {
-  return elementArray(t.dtype, heap.memory.buffer, t.storage.address + t.offset * t.dtype.itemsize, count);
+  // The address first: bringing spilled memory back may replace the heap's buffer.
+  const start = t.storage.address + t.offset * t.dtype.itemsize;
+  return elementArray(t.dtype, heap.memory.buffer, start, count);
 }
 
 /** A function that converts one value to `dtype`, as a cast in C does, and puts it into an array from `elementsOf`. */

@@ -11,8 +11,9 @@ export type NestedValues = Value | NestedValues[];
 
 /** Reads the element at a byte address. int64 gives a number while it is a safe integer, else a bigint. */
 function reader(tensor: Tensor): (element: number) => Value {
-  const buffer = heap.memory.buffer;
+  // The address first: bringing spilled memory back may replace the heap's buffer.
   const base = tensor.storage.address;
+  const buffer = heap.memory.buffer;
   switch (tensor.dtype.name) {
     case "bool": {
       const a = new Uint8Array(buffer, base);

@@ -14,10 +14,11 @@
  *
  * `modelBuilder` (registry.ts) makes the function `resnet18` from it.
  */
-import { KeyError, NotImplementedError } from "../../errors.ts";
+import { KeyError } from "../../errors.ts";
 import { load_state_dict_from_url, type StateDictOptions } from "../../hub/index.ts";
 import type { StateDict } from "../../nn/state-dict.ts";
 import { describe } from "../../shape.ts";
+import { ImageClassification, type ImageClassificationOptions } from "../transforms/presets.ts";
 
 /** What is known about weights. */
 export interface WeightsMeta {
@@ -38,18 +39,8 @@ export interface WeightsMeta {
   readonly [key: string]: unknown;
 }
 
-/** Options of the transform for classification. */
-export interface ImageClassificationOptions {
-  readonly crop_size: number;
-  readonly resize_size?: number;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
-  readonly interpolation?: string;
-  readonly antialias?: boolean | null;
-}
-
 /** Makes the transform that prepares a picture for a model; options replace those of the weights. */
-export type TransformsFactory = (options?: Partial<ImageClassificationOptions>) => (image: unknown) => unknown;
+export type TransformsFactory = (options?: Partial<ImageClassificationOptions>) => ImageClassification;
 
 /** Where weights are, what prepares pictures for them, and what is known about them. */
 export interface Weights {
@@ -126,7 +117,5 @@ export class WeightsEnum {
 
 /** `transforms` of weights for classification. */
 export function imageClassification(fixed: ImageClassificationOptions): TransformsFactory {
-  return () => {
-    throw new NotImplementedError(`the transform ImageClassification(${JSON.stringify(fixed)}) is not there yet`);
-  };
+  return (options = {}) => new ImageClassification({ ...fixed, ...options });
 }

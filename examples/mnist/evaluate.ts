@@ -15,7 +15,7 @@ export interface Evaluation {
   certainty: number[];
 }
 
-export async function evaluate(net: Net, digits: MNIST): Promise<Evaluation> {
+export async function evaluate(net: Net, digits: MNIST<torch.Tensor>): Promise<Evaluation> {
   const was = net.training;
   net.eval();
   const predictions: number[] = [];

@@ -1,4 +1,5 @@
 /** The page about a training run: one HTML file that asks for no other. */
+import type { Tensor } from "kindling";
 import type { MNIST } from "kindling/vision/datasets";
 import { bitmap, diverging } from "./bitmap.ts";
 import { lossChart } from "./chart.ts";
@@ -17,7 +18,7 @@ export interface Run {
   speed: number;
   net: Net;
   /** The test digits. */
-  digits: MNIST;
+  digits: MNIST<Tensor>;
 }
 
 export function renderReport(run: Run): string {
@@ -99,7 +100,7 @@ function filters(net: Net): string {
     .join("\n");
 }
 
-function wrongDigits(digits: MNIST, { predictions, certainty }: Evaluation): string {
+function wrongDigits(digits: MNIST<Tensor>, { predictions, certainty }: Evaluation): string {
   const targets = digits.targets.tolist() as number[];
   const wrong = predictions.map((_, i) => i).filter((i) => predictions[i] !== targets[i]);
   wrong.sort((a, b) => certainty[b] - certainty[a]);
@@ -109,7 +110,7 @@ function wrongDigits(digits: MNIST, { predictions, certainty }: Evaluation): str
     .join("\n");
 }
 
-function rightDigits(digits: MNIST, { predictions }: Evaluation): string {
+function rightDigits(digits: MNIST<Tensor>, { predictions }: Evaluation): string {
   const targets = digits.targets.tolist() as number[];
   const right = predictions.map((_, i) => i).filter((i) => predictions[i] === targets[i]);
   return right
@@ -118,7 +119,7 @@ function rightDigits(digits: MNIST, { predictions }: Evaluation): string {
     .join("\n");
 }
 
-function digitFigure(digits: MNIST, index: number, caption: string): string {
+function digitFigure(digits: MNIST<Tensor>, index: number, caption: string): string {
   const pixels = digits.data.select(0, index).tolist() as number[][];
   const address = bitmap(28, 28, (x, y) => {
     const paper = 255 - pixels[y][x];

@@ -97,7 +97,10 @@ describe("MNIST", () => {
     assert.ok(clothes instanceof FashionMNIST);
     assert.equal(clothes.classes[9], "Ankle boot");
     assert.equal(clothes.class_to_idx.Sneaker, 7);
-    assert.match(String(clothes), /^Dataset FashionMNIST\n {4}Number of datapoints: 7\n {4}Split: Train$/);
+    assert.match(
+      String(clothes),
+      /^Dataset FashionMNIST\n {4}Number of datapoints: 7\n {4}Root location: .*\n {4}Split: Train$/,
+    );
     await assert.rejects(MNIST.load(join(folder, "a")), {
       name: "RuntimeError",
       message: /^Dataset not found: MNIST needs train-images.* in .*MNIST\/raw\. You can use download: true/,

@@ -40,21 +40,37 @@ async function readFrom(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
 /** Downloads a file from the first mirror that has it unharmed, and stores it decompressed in `folder`. */
 export async function downloadResource(
   folder: string,
-  [file, digest]: Resource,
+  resource: Resource,
   mirrors: readonly string[],
   progress: Progress | null,
 ): Promise<void> {
+  const [file] = resource;
+  const addresses = mirrors.map((mirror) => `${mirror}${file}`);
+  const bytes = await downloadVerified(folder, resource, addresses, progress);
+  await storeFile(joinPath(folder, file.replace(/\.gz$/, "")), await gunzip(bytes, file));
+}
+
+/** Writes a file and the folders above it. */
+export async function storeFile(path: string, bytes: Uint8Array): Promise<void> {
+  await (await import("./node/files.ts")).writeWhole(path, bytes);
+}
+
+/** The bytes of a file from the first address that has it unharmed; `folder` is where they are going to be stored. */
+export async function downloadVerified(
+  folder: string,
+  [file, digest]: Resource,
+  addresses: readonly string[],
+  progress: Progress | null,
+): Promise<Uint8Array<ArrayBuffer>> {
   if (isAddress(folder)) throw new RuntimeError(`cannot store a download under ${folder}: give a folder as root`);
   const files = await import("./node/files.ts");
   const problems: string[] = [];
-  for (const mirror of mirrors) {
-    const address = `${mirror}${file}`;
+  for (const address of addresses) {
     try {
       const bytes = await fetchAll(address, file, progress ?? files.showProgress);
       const actual = files.md5(bytes);
       if (actual !== digest) throw new Error(`the file is damaged (MD5 ${actual} instead of ${digest})`);
-      await files.writeWhole(joinPath(folder, file.replace(/\.gz$/, "")), await gunzip(bytes, address));
-      return;
+      return bytes;
     } catch (error) {
       problems.push(`  ${address}: ${reason(error)}`);
     }

@@ -1,25 +1,26 @@
 /** MNIST and its kin: https://pytorch.org/vision/stable/generated/torchvision.datasets.MNIST.html */
 import { int64, uint8 } from "../../dtype.ts";
-import { IndexError, RuntimeError, ValueError } from "../../errors.ts";
+import { RuntimeError, ValueError } from "../../errors.ts";
 import { checkKeywords } from "../../ops/define/schema.ts";
 import { is_tensor, type Tensor } from "../../tensor.ts";
 import { default_collate } from "../../utils/data/collate.ts";
-import { Dataset } from "../../utils/data/dataset.ts";
 import { gatherRows } from "../../utils/data/gather.ts";
+import { Image } from "../image.ts";
 import { batchFormOf } from "../transforms/transform.ts";
 import { downloadResource, joinPath, type Progress, type Resource, readDataFile } from "./download.ts";
 import { gunzip, read_idx } from "./idx.ts";
+import { checkedIndex, VisionDataset } from "./vision.ts";
 
-export interface MNISTOptions<I = Tensor, T = number> {
+export interface MNISTOptions<I = Image, T = number> {
   /** The training images (default) or the test images. */
   readonly train?: boolean;
-  /** Applied to each image, a uint8 tensor of shape (28, 28). */
-  readonly transform?: ((image: Tensor) => I) | null;
+  /** Applied to each image, a grey picture of 28×28. */
+  readonly transform?: ((image: Image) => I) | null;
   /** Applied to each label, a number. */
   readonly target_transform?: ((target: number) => T) | null;
 }
 
-export interface MNISTLoadOptions<I = Tensor, T = number> extends MNISTOptions<I, T> {
+export interface MNISTLoadOptions<I = Image, T = number> extends MNISTOptions<I, T> {
   /** Download what is not there. Default false. */
   readonly download?: boolean;
   /** Called as a download proceeds. Default: shows it on stderr. */
@@ -43,7 +44,7 @@ interface Source {
  * reads `data/MNIST/raw/train-images-idx3-ubyte` and so on, as torchvision lays them out, `.gz` or not; the files may
  * also lie in `data` itself. `data` may be a web address.
  */
-export class MNIST<I = Tensor, T = number> extends Dataset<[image: I, target: T]> {
+export class MNIST<I = Image, T = number> extends VisionDataset<[image: I, target: T]> {
   static readonly mirrors: readonly string[] = [
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
@@ -72,18 +73,17 @@ export class MNIST<I = Tensor, T = number> extends Dataset<[image: I, target: T]
   /** All labels, int64 of shape (N). */
   readonly targets: Tensor;
   readonly train: boolean;
-  readonly transform: ((image: Tensor) => I) | null;
-  readonly target_transform: ((target: number) => T) | null;
 
   /** From tensors: images (N, H, W) of uint8 and labels (N). To read files, use `load`. */
-  constructor(data: Tensor, targets: Tensor, options: MNISTOptions<I, T> = {}) {
-    super();
+  constructor(data: Tensor, targets: Tensor, options: MNISTOptions<I, T> & { root?: string | null } = {}) {
     if (!is_tensor(data) || !is_tensor(targets)) {
       throw new TypeError(
         `${new.target.name}: expected tensors of images and labels. Files are read asynchronously: await ${new.target.name}.load(root, options)`,
       );
     }
-    checkKeywords(new.target.name, options, OPTIONS);
+    const { root = null, ...rest } = options;
+    checkKeywords(new.target.name, rest, OPTIONS);
+    super(root, { transform: rest.transform, target_transform: rest.target_transform });
     if (data.dtype !== uint8) throw new TypeError(`x should be of dtype torch.uint8 instead of ${data.dtype}`);
     if (data.ndim !== 3) throw new ValueError(`x should have 3 dimension instead of ${data.ndim}`);
     if (targets.ndim !== 1) throw new ValueError(`x should have 1 dimension instead of ${targets.ndim}`);
@@ -92,13 +92,11 @@ export class MNIST<I = Tensor, T = number> extends Dataset<[image: I, target: T]
     }
     this.data = data;
     this.targets = targets.to(int64);
-    this.train = options.train ?? true;
-    this.transform = options.transform ?? null;
-    this.target_transform = options.target_transform ?? null;
+    this.train = rest.train ?? true;
   }
 
   /** Reads the files under `root`, a folder or a web address; see the class. */
-  static async load<I = Tensor, T = number>(root: string, options: MNISTLoadOptions<I, T> = {}): Promise<MNIST<I, T>> {
+  static async load<I = Image, T = number>(root: string, options: MNISTLoadOptions<I, T> = {}): Promise<MNIST<I, T>> {
     const { download = false, progress = null, ...rest } = options;
     checkKeywords(`${this.name}.load`, rest, OPTIONS);
     if (typeof root !== "string") throw new TypeError(`${this.name}.load: root must be a string`);
@@ -106,11 +104,11 @@ export class MNIST<I = Tensor, T = number> extends Dataset<[image: I, target: T]
     const raw = joinPath(root, this.name, "raw");
     const { folder, contents } = await findFiles(this, [raw, root], names, download, progress);
     const [images, labels] = contents.map((bytes, i) => read_idx(bytes as Uint8Array, joinPath(folder, names[i])));
-    return new this<I, T>(images, labels, rest);
+    return new this<I, T>(images, labels, { ...rest, root });
   }
 
   /** From the contents of the two IDX files, compressed or not. */
-  static async from_buffers<I = Tensor, T = number>(
+  static async from_buffers<I = Image, T = number>(
     images: Uint8Array<ArrayBuffer> | ArrayBuffer,
     labels: Uint8Array<ArrayBuffer> | ArrayBuffer,
     options: MNISTOptions<I, T> = {},
@@ -134,42 +132,23 @@ export class MNIST<I = Tensor, T = number> extends Dataset<[image: I, target: T]
   }
 
   override get(index: number): [image: I, target: T] {
-    const size = this.length;
-    if (!(index >= -size && index < size)) {
-      throw new IndexError(`index ${index} is out of bounds for dimension 0 with size ${size}`);
-    }
-    const image = this.data.select(0, index);
-    const target = this.targets.select(0, index).item() as number;
-    return [
-      this.transform === null ? (image as I) : this.transform(image),
-      this.target_transform === null ? (target as T) : this.target_transform(target),
-    ];
+    const at = checkedIndex(index, this.length);
+    const target = this.targets.select(0, at).item() as number;
+    return this.transformed(Image.fromarray(this.data.select(0, at), "L"), target) as [I, T];
   }
 
   override get_collated(indices: readonly number[]): unknown {
-    if (this.get !== MNIST.prototype.get) return null;
-    const form = this.transform === null ? (images: Tensor) => images : batchFormOf(this.transform);
+    const form = this.get === MNIST.prototype.get ? batchFormOf(this.transform) : null;
     if (form === null) return null;
     const images = form(gatherRows(this.data, indices));
     const targets = gatherRows(this.targets, indices);
-    if (this.target_transform === null) return [images, targets];
-    return [images, default_collate((targets.tolist() as number[]).map(this.target_transform))];
+    const change = this.target_transform as ((target: number) => T) | null;
+    return [images, change === null ? targets : default_collate((targets.tolist() as number[]).map(change))];
   }
 
-  override toString(): string {
-    const name = this.constructor.name;
-    const lines = [
-      `Dataset ${name}`,
-      `    Number of datapoints: ${this.length}`,
-      `    Split: ${this.train ? "Train" : "Test"}`,
-    ];
-    if (this.transform !== null) lines.push("    StandardTransform", `Transform: ${indent(String(this.transform))}`);
-    return lines.join("\n");
+  override extra_repr(): string {
+    return `Split: ${this.train ? "Train" : "Test"}`;
   }
-}
-
-function indent(text: string): string {
-  return text.replaceAll("\n", "\n           ");
 }
 
 function filesOf(train: boolean): readonly [images: string, labels: string] {
@@ -218,7 +197,7 @@ async function findFiles(
 }
 
 /** Zalando's pictures of clothes, in the form of MNIST. */
-export class FashionMNIST<I = Tensor, T = number> extends MNIST<I, T> {
+export class FashionMNIST<I = Image, T = number> extends MNIST<I, T> {
   static override readonly mirrors = ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"];
   static override readonly resources: readonly Resource[] = [
     ["train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"],
@@ -241,7 +220,7 @@ export class FashionMNIST<I = Tensor, T = number> extends MNIST<I, T> {
 }
 
 /** Cursive Japanese characters (Kuzushiji), in the form of MNIST. */
-export class KMNIST<I = Tensor, T = number> extends MNIST<I, T> {
+export class KMNIST<I = Image, T = number> extends MNIST<I, T> {
   static override readonly mirrors = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"];
   static override readonly resources: readonly Resource[] = [
     ["train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"],

@@ -21,6 +21,8 @@ export * from "./modules/margin-loss.ts";
 export * from "./modules/normalization.ts";
 export * from "./modules/padding.ts";
 export * from "./modules/pooling.ts";
+export * from "./modules/rnn.ts";
+export * from "./modules/rnn-cell.ts";
 export * from "./modules/softmax.ts";
 export * from "./modules/sparse.ts";
 export * from "./modules/transformer.ts";

@@ -9,6 +9,8 @@ import { vector_norm } from "../ops/vector-norm.ts";
 import { formatFloat } from "../print/index.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 
+export * as rnn from "./utils/rnn.ts";
+
 function listOf(tensors: unknown): Tensor[] {
   return is_tensor(tensors) ? [tensors] : [...(tensors as Iterable<Tensor>)];
 }

@@ -89,7 +89,7 @@ export class Resize extends Transform {
 
 /** Adds a border: of one width, or `[left and right, top and bottom]`, or `[left, top, right, bottom]`. */
 export class Pad extends Transform {
-  static override readonly shown = { padding: "[any]", fill: "[any]", padding_mode: "text" } as const;
+  static override readonly shown = { padding: "[any]", fill: "(any)", padding_mode: "text" } as const;
   readonly padding: ImagePadding;
   readonly fill: Fill;
   readonly padding_mode: ImagePaddingMode;
@@ -192,7 +192,7 @@ export class RandomCrop extends Transform<RandomCropParams> {
     size: "(any)",
     padding: "[any]",
     pad_if_needed: "any",
-    fill: "[any]",
+    fill: "(any)",
     padding_mode: "text",
   } as const;
   readonly size: readonly [height: number, width: number];
@@ -391,7 +391,7 @@ export interface RandomZoomOutOptions {
 
 /** The image at a random place of a larger canvas. Liu et al., "SSD", 2016. */
 export class RandomZoomOut extends RandomApplyTransform<readonly number[]> {
-  static override readonly shown = { p: "float", fill: "[any]", side_range: "(float)" } as const;
+  static override readonly shown = { p: "float", fill: "(any)", side_range: "(float)" } as const;
   readonly fill: Fill;
   readonly side_range: readonly number[];
 

@@ -1,5 +1,24 @@
 /** `torchvision.transforms`, version 2: https://pytorch.org/vision/stable/transforms.html */
 export {
+  CutMix,
+  type LabelsGetter,
+  type MixOptions,
+  MixUp,
+  RandomErasing,
+  type RandomErasingOptions,
+} from "./augment.ts";
+export {
+  AugMix,
+  type AugMixOptions,
+  AutoAugment,
+  type AutoAugmentOptions,
+  AutoAugmentPolicy,
+  RandAugment,
+  type RandAugmentOptions,
+  type TrivialAugmentOptions,
+  TrivialAugmentWide,
+} from "./auto-augment.ts";
+export {
   ColorJitter,
   type ColorJitterOptions,
   GaussianBlur,

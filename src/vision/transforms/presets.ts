@@ -5,7 +5,7 @@ import { bindNamed } from "../../ops/define/schema.ts";
 import { pythonFloat, pythonRepr } from "../../print/index.ts";
 import { is_tensor, type Tensor } from "../../tensor.ts";
 import { center_crop } from "./functional/geometry.ts";
-import { resize } from "./functional/resize.ts";
+import { resizeByFloats } from "./functional/resize.ts";
 import type { ImageLike } from "./functional/shared.ts";
 import { convertByDivision, normalize, pil_to_tensor } from "./functional/values.ts";
 import { checkInterpolation, type InterpolationMode, interpolationText } from "./interpolation.ts";
@@ -49,7 +49,7 @@ export class ImageClassification extends Module {
 
   override forward(img: ImageLike): Tensor {
     const { interpolation, antialias } = this;
-    const cropped = center_crop(resize(img, this.resize_size, { interpolation, antialias }), this.crop_size);
+    const cropped = center_crop(resizeByFloats(img, this.resize_size, { interpolation, antialias }), this.crop_size);
     const x = is_tensor(cropped) ? cropped : pil_to_tensor(cropped);
     return normalize(convertByDivision(x, float32), this.mean, this.std);
   }

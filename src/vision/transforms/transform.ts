@@ -17,7 +17,7 @@ export interface Transform<P = unknown> {
 }
 
 /** How the text of a field is written: Python tells `1` from `1.0` and lists from tuples. */
-export type Shown = "any" | "float" | "text" | "interpolation" | "(any)" | "[any]" | "(float)" | "[float]";
+export type Shown = "any" | "float" | "text" | "interpolation" | "policy" | "(any)" | "[any]" | "(float)" | "[float]";
 
 /**
  * A change of images. It takes one image, or a whole sample: several arguments, arrays and plain objects, nested. All
@@ -126,6 +126,7 @@ export function isImage(value: unknown): value is ImageLike {
 
 function fieldText(value: unknown, kind: Shown): string {
   if (kind === "text") return String(value);
+  if (kind === "policy") return `AutoAugmentPolicy.${String(value).toUpperCase()}`;
   if (kind === "interpolation") return interpolationText(value as InterpolationMode);
   const item = (v: unknown): string => pythonRepr(kind.includes("float") && typeof v === "number" ? pythonFloat(v) : v);
   if (!Array.isArray(value)) return item(value);

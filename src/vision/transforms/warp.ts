@@ -47,8 +47,8 @@ export class RandomRotation extends Transform<number> {
     degrees: "[float]",
     interpolation: "interpolation",
     expand: "any",
-    fill: "[any]",
-    center: "[any]",
+    fill: "(any)",
+    center: "(any)",
   } as const;
   readonly degrees: Range;
   readonly interpolation: InterpolationMode;
@@ -117,8 +117,8 @@ export class RandomAffine extends Transform<AffineParams> {
     scale: "(float)",
     shear: "[float]",
     interpolation: "interpolation",
-    fill: "[any]",
-    center: "[any]",
+    fill: "(any)",
+    center: "(any)",
   } as const;
   readonly degrees: Range;
   readonly translate: Range | null;
@@ -205,7 +205,7 @@ export class RandomPerspective extends RandomApplyTransform<readonly number[]> {
     p: "float",
     distortion_scale: "float",
     interpolation: "interpolation",
-    fill: "[any]",
+    fill: "(any)",
   } as const;
   readonly distortion_scale: number;
   readonly interpolation: InterpolationMode;
@@ -277,7 +277,7 @@ export class ElasticTransform extends Transform<Tensor> {
     alpha: "[float]",
     sigma: "[float]",
     interpolation: "interpolation",
-    fill: "[any]",
+    fill: "(any)",
   } as const;
   readonly alpha: Range;
   readonly sigma: Range;

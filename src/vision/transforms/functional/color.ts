@@ -1,5 +1,5 @@
 /** Changes of colour. Pictures change as Pillow changes them, tensors (…, 1 or 3, H, W) by torchvision's formulas. */
-import { float32, int32, int64, uint8 } from "../../../dtype.ts";
+import { float32, float64, int32, int64, uint8 } from "../../../dtype.ts";
 import { ValueError } from "../../../errors.ts";
 import { conv2d } from "../../../ops/convolution.ts";
 import { new_zeros } from "../../../ops/creation-methods.ts";
@@ -7,7 +7,7 @@ import { aminmax } from "../../../ops/extrema.ts";
 import { tensor } from "../../../ops/from-values.ts";
 import { cat, stack } from "../../../ops/joining.ts";
 import { where } from "../../../ops/selection.ts";
-import { pythonRepr } from "../../../print/index.ts";
+import { pythonFloat, pythonRepr } from "../../../print/index.ts";
 import { is_tensor, type Tensor } from "../../../tensor.ts";
 import type { Image } from "../../image.ts";
 import * as pil from "../pil/enhance.ts";
@@ -23,7 +23,7 @@ function requireChannels(image: Tensor): number {
 }
 
 function requireFactor(name: string, factor: number): void {
-  if (!(factor >= 0)) throw new ValueError(`${name} (${pythonRepr(factor)}) is not non-negative.`);
+  if (!(factor >= 0)) throw new ValueError(`${name} (${pythonRepr(pythonFloat(factor))}) is not non-negative.`);
 }
 
 /** Back to the dtype of `like`, where that holds whole numbers. */
@@ -31,10 +31,24 @@ function as(like: Tensor, result: Tensor): Tensor {
   return like.is_floating_point() ? result : result.to(like.dtype);
 }
 
+/**
+ * `x + factor · y` in floats. PyTorch rounds it once. Where the result is to be a whole number a second rounding could be
+ * seen, so there it is computed in double precision, which holds the product of two floats exactly.
+ */
+function addScaled(x: Tensor, y: Tensor, factor: number, isWhole: boolean): Tensor {
+  if (!isWhole) return x.add(y, { alpha: factor });
+  return x
+    .to(float64)
+    .add(y.to(float64).mul(tensor(Math.fround(factor), { dtype: float64 })))
+    .to(float32);
+}
+
 /** Luma of (…, 3, H, W) in floats. */
 function lumaOf(image: Tensor): Tensor {
   const [red, green, blue] = image.unbind(-3);
-  return red.mul(0.2989).add_(green, { alpha: 0.587 }).add_(blue, { alpha: 0.114 }).unsqueeze(-3);
+  const isWhole = !image.is_floating_point();
+  const first = addScaled(red.mul(0.2989), green, 0.587, isWhole);
+  return addScaled(first, blue, 0.114, isWhole).unsqueeze(-3);
 }
 
 /** Luma, rounded down where the image holds whole numbers. */
@@ -154,7 +168,7 @@ function sharpenTensor(image: Tensor, factor: number): Tensor {
   const smooth = conv2d(out.reshape([-1, 1, height, width]), kernel);
   const middle = out.narrow(-2, 1, height - 2).narrow(-1, 1, width - 2);
   const blurred = (isFloat ? smooth : smooth.round_()).reshape(middle.shape);
-  middle.add_(blurred.sub(middle), { alpha: 1 - factor });
+  middle.copy_(addScaled(middle, blurred.sub(middle), 1 - factor, !isFloat));
   return as(image, out.clamp_(0, maximumOf(image.dtype)));
 }
 
@@ -216,7 +230,9 @@ function hsvToRgb(h: Tensor, s: Tensor, v: Tensor): Tensor {
   const t = sf.add(rest).mul(v).clamp(0, 1);
   const p = rest.mul(v).clamp(0, 1);
   const sector = floor.to(int32).remainder(6).to(int64);
-  const choice = tensor(SECTORS).index([null, sector] as never);
+  const choice = tensor(SECTORS)
+    .index_select(1, sector.flatten())
+    .view([3, ...sector.shape]);
   const places = choice.movedim(0, -3).contiguous();
   return stack([v, p, q, t], -3).gather(-3, places);
 }

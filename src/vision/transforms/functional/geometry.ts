@@ -75,15 +75,12 @@ export function checkPaddingMode(mode: string): asserts mode is ImagePaddingMode
 export function pad<T extends ImageLike>(
   image: T,
   padding: ImagePadding,
-  fill: Fill | PadOptions = null,
-  padding_mode: ImagePaddingMode | Omit<PadOptions, "fill"> = "constant",
+  ...rest: [fill?: Fill | PadOptions, padding_mode?: ImagePaddingMode | PadOptions]
 ): T {
-  const o = bindNamed('pad(any inpt, any padding, any? fill=None, str padding_mode="constant")', [
-    image,
-    padding,
-    fill,
-    padding_mode,
-  ]) as { fill: Fill; padding_mode: string };
+  const o = bindNamed('pad(any padding, any? fill=None, str padding_mode="constant")', [padding, ...rest]) as {
+    fill: Fill;
+    padding_mode: string;
+  };
   const sides = parsePadding(padding);
   const { fill: value, padding_mode: mode } = o;
   checkPaddingMode(mode);

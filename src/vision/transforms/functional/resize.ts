@@ -4,7 +4,7 @@ import { ValueError } from "../../../errors.ts";
 import { interpolate } from "../../../nn/functional/interpolate.ts";
 import { bindNamed } from "../../../ops/define/schema.ts";
 import { pythonRepr } from "../../../print/index.ts";
-import type { Tensor } from "../../../tensor.ts";
+import { is_tensor, type Tensor } from "../../../tensor.ts";
 import { checkInterpolation, type InterpolationMode } from "../interpolation.ts";
 import { resizeImage } from "../pil/resample.ts";
 import { crop } from "./geometry.ts";
@@ -114,6 +114,13 @@ function resizeTensor(
     const out = resample(x.to(float32));
     return ([int8, int16, int32, int64].includes(dtype) ? out.round() : out).to(dtype);
   });
+}
+
+/** @internal As torchvision's first version resizes, which `transforms.presets` uses: tensors of bytes by way of floats. */
+export function resizeByFloats<T extends ImageLike>(image: T, size: readonly number[], options: ResizeOptions): T {
+  if (!is_tensor(image) || image.dtype !== uint8) return resize(image, size, options);
+  const out = resize(image.to(float32), size, options);
+  return (options.interpolation === "bicubic" ? out.clamp(0, 255) : out).round().to(uint8) as T;
 }
 
 /** `crop`, then `resize` to `size`. */

@@ -1,9 +1,12 @@
 /** `torchvision.utils`. */
 import "../ops/methods.ts";
 import { no_grad } from "../autograd/mode.ts";
+import { uint8 } from "../dtype.ts";
+import { ValueError } from "../errors.ts";
 import { bindNamed } from "../ops/define/schema.ts";
 import { cat, stack } from "../ops/joining.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
+import { write_jpeg, writeAnyPng } from "./io/encode.ts";
 
 export interface MakeGridOptions {
   /** Images in a row. Default 8. */
@@ -26,6 +29,32 @@ export function make_grid(images: Tensor | readonly Tensor[], options: MakeGridO
     [options],
   ) as unknown as Required<MakeGridOptions>;
   return no_grad(() => makeGrid(images, o));
+}
+
+export interface SaveImageOptions extends MakeGridOptions {
+  /** "png" or "jpeg". Default: as the name of the file ends. */
+  readonly format?: string | null;
+}
+
+/** Writes images (C, H, W), (B, C, H, W) or a list, with values from 0 to 1, to a PNG or JPEG file; several as a grid. */
+export async function save_image(
+  tensor: Tensor | readonly Tensor[],
+  fp: string,
+  ...args: [options?: SaveImageOptions] | [format: string | null, options?: MakeGridOptions]
+): Promise<void> {
+  const [first, second] = args;
+  const { format = null, ...grid } =
+    typeof first === "string" || first === null ? { ...second, format: first } : { ...first };
+  const name = (format ?? /\.([^./\\]*)$/.exec(fp)?.[1] ?? "").toLowerCase();
+  const kind = name === "jpg" ? "jpeg" : name;
+  if (kind !== "png" && kind !== "jpeg") {
+    throw new ValueError(`unknown file extension: ${format ?? fp}: pictures are written as .png, .jpg or .jpeg`);
+  }
+  const image = make_grid(tensor, grid);
+  // Rounded to the nearest whole number.
+  const bytes = no_grad(() => image.mul(255).add_(0.5).clamp_(0, 255).to(uint8));
+  if (kind === "png") await writeAnyPng(bytes, fp);
+  else await write_jpeg(bytes, fp);
 }
 
 function makeGrid(images: Tensor | readonly Tensor[], o: Required<MakeGridOptions>): Tensor {

@@ -36,9 +36,18 @@ export async function encode_png(input: Tensor, options: number | PngOptions = {
     throw new RuntimeError("encode_png: Compression level should be between 0 and 9");
   }
   checkPicture("encode_png", input);
+  return encodeAnyPng(input, level);
+}
+
+async function encodeAnyPng(input: Tensor, level: number): Promise<Tensor> {
   const codec = await platformCodec();
   const bytes = await encodePng(tensorToRaster(input), (rows) => codec.deflate(rows, level));
   return frombuffer(bytes, { dtype: uint8 });
+}
+
+/** @internal Writes a uint8 tensor (C, H, W) with 1 to 4 channels to a PNG file, as Pillow does. */
+export async function writeAnyPng(input: Tensor, filename: string): Promise<void> {
+  await write_file(filename, await encodeAnyPng(input, 6));
 }
 
 /** A uint8 tensor (C, H, W) with 1 or 3 channels as a JPEG file, in a one-dimensional uint8 tensor. */

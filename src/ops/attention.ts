@@ -6,7 +6,7 @@
 import { type DType, float32 } from "../dtype.ts";
 import { computeType, constant, type Expr } from "../ir/expr.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 import { contract } from "./define/contraction.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { elementsOf } from "./memory.ts";
@@ -94,18 +94,22 @@ function productOp(nodeName: string): PrimitiveCall<ProductAttrs> {
 const product = productOp("UnsafeViewBackward");
 const flashProduct = productOp("ScaledDotProductFlashAttentionForCpuBackward");
 
-/** 0, 1, 2, … as floats. */
-let positions: Tensor | null = null;
+/** 0 as often as -inf, for `causalMask`. */
+let steps: Tensor | null = null;
 
-/** At least `count` positions, exact up to 2^24. */
-function positionsUpTo(count: number): Tensor {
-  if (positions === null || positions.count < count) {
-    positions = allocate(float32, [Math.max(256, 2 ** Math.ceil(Math.log2(count)))]);
-    positions.storage.kept = true;
-    const values = elementsOf(positions) as Float32Array;
-    for (let i = 0; i < values.length; i++) values[i] = i;
+/**
+ * The causal mask as a view of a few numbers: 0 up to the diagonal and -inf after it is the same sequence in every row, one
+ * place further each time.
+ */
+function causalMask(rows: number, columns: number): Tensor {
+  const needed = Math.max(rows, columns);
+  if (steps === null || steps.count < 2 * needed) {
+    const half = Math.max(256, 2 ** Math.ceil(Math.log2(needed)));
+    steps = allocate(float32, [2 * half]);
+    steps.storage.kept = true;
+    (elementsOf(steps) as Float32Array).fill(0, 0, half).fill(Number.NEGATIVE_INFINITY, half);
   }
-  return positions;
+  return new Tensor(steps.storage, float32, [rows, columns], [-1, 1], steps.count / 2 - 1);
 }
 
 interface WeightAttrs {
@@ -118,26 +122,23 @@ interface WeightAttrs {
 }
 
 /** Rows of scores become weights in place: `softmax(score + mask)`. */
-function softmaxOfScores(scores: Tensor, mask: Tensor | null, { causal, safe }: WeightAttrs): void {
+function softmaxOfScores(scores: Tensor, given: Tensor | null, { causal, safe }: WeightAttrs): void {
   const { sizes, strides } = scores;
-  const rank = sizes.length;
   const type = computeType(scores.dtype.name);
   const infinity = constant(type, Number.NEGATIVE_INFINITY);
   const zero = constant(type, 0);
+  const one = constant(type, 1);
   const own: RowOperand = { tensor: scores, outer: strides.slice(0, -1), inner: strides.slice(-1) };
   const operands = [own];
-  if (mask !== null) {
+  const masks = given === null ? [] : [given];
+  if (causal) masks.push(causalMask(sizes[sizes.length - 2], sizes[sizes.length - 1]));
+  for (const mask of masks) {
     const s = broadcastStrides(mask.sizes, mask.strides, sizes);
     operands.push({ tensor: mask, outer: s.slice(0, -1), inner: s.slice(-1) });
   }
-  if (causal) {
-    const tensor = positionsUpTo(Math.max(sizes[rank - 2], sizes[rank - 1]));
-    const still = new Array<number>(rank - 2).fill(0);
-    operands.push({ tensor, outer: [...still, 1], inner: [0] }, { tensor, outer: [...still, 0], inner: [1] });
-  }
   const target = operands.length;
   operands.push(own);
-  const name = `attention_softmax${mask === null ? "" : `.${mask.dtype.name}`}${causal ? ".causal" : ""}${safe ? ".safe" : ""}`;
+  const name = `attention_softmax${masks.map((mask) => `.${mask.dtype.name}`).join("")}${safe ? ".safe" : ""}`;
   runRow({
     name,
     key: name,
@@ -145,23 +146,17 @@ function softmaxOfScores(scores: Tensor, mask: Tensor | null, { causal, safe }: 
     inner: sizes.slice(-1),
     operands,
     outputs: 1,
-    build: (values, row) => {
-      let score: Expr = values[0].cast(type);
-      if (mask !== null) {
-        const m = values[1];
-        score = score.add(mask.dtype.name === "bool" ? m.ne(constant(m.type, 0)).select(zero, infinity) : m.cast(type));
+    build: ([stored, ...masked], row) => {
+      let score: Expr = stored;
+      for (const m of masked) {
+        score = score.add(m.type === "bool" ? m.select(zero, infinity) : m.cast(type));
       }
-      if (causal) score = values[target - 1].le(values[target - 2]).select(score, infinity);
       const largest = row.reduce("max", score);
-      if (!safe) {
-        const e = score.sub(largest).exp();
-        row.store(target, e.div(row.reduce("sum", e)));
-        return;
-      }
       const empty = largest.eq(infinity);
-      const e = score.sub(empty.select(zero, largest)).exp();
-      const sum = row.reduce("sum", e);
-      row.store(target, e.div(empty.select(constant(type, 1), sum)));
+      row.store(target, score.sub(safe ? empty.select(zero, largest) : largest).exp());
+      // From here on `stored` is the exponential: the input and the result are the same memory.
+      const sum = row.reduce("sum", stored);
+      row.store(target, stored.mul(one.div(safe ? empty.select(one, sum) : sum)));
     },
   });
 }

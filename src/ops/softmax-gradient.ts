@@ -8,12 +8,15 @@ export interface SoftmaxAttrs {
   readonly dim: number;
 }
 
-/** Runs a kernel whose rows are the elements along `dim`; the result has the shape and dtype of the first input. */
+/**
+ * Runs a kernel whose rows are the elements along `dim`; the result has the shape and dtype of the first input. The last of
+ * the values is what the result holds already, for stages after a store.
+ */
 export function alongDim(
   name: string,
   inputs: readonly Tensor[],
   dim: number,
-  build: (values: readonly Expr[], row: RowBuilder) => Expr,
+  build: (values: readonly Expr[], row: RowBuilder, store: (value: Expr) => void) => Expr,
 ): Tensor {
   const { sizes, dtype } = inputs[0];
   const out = allocate(dtype, sizes);
@@ -29,16 +32,13 @@ export function alongDim(
     key: name,
     outer: scalar ? [] : sizes.filter((_, d) => d !== dim),
     inner: [scalar ? 1 : sizes[dim]],
-    operands: [...inputs.map(split), split(out)],
+    operands: [...inputs.map(split), split(out), split(out)],
     outputs: 1,
-    build: (values, row) =>
-      row.store(
-        inputs.length,
-        build(
-          values.map((v) => v.cast(type)),
-          row,
-        ),
-      ),
+    build: (values, row) => {
+      const store = (value: Expr): void => row.store(inputs.length + 1, value);
+      const cast = values.map((v) => v.cast(type));
+      store(build(cast, row, store));
+    },
   });
   return out;
 }

@@ -12,9 +12,12 @@ const softmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   name: "_softmax",
   nodeName: "SoftmaxBackward",
   compute: ([x], { dim }) =>
-    alongDim("softmax", [x], dim, ([v], row) => {
+    alongDim("softmax", [x], dim, ([v, stored], row, store) => {
       const e = v.sub(row.reduce("max", v)).exp();
-      return e.div(row.reduce("sum", e));
+      // Half precision would lose digits of the exponentials on their way through the result.
+      if (x.dtype.itemsize === 2) return e.div(row.reduce("sum", e));
+      store(e);
+      return stored.div(row.reduce("sum", stored));
     }),
   gradient: (g, c) => [softmaxBackward([g, c.output()], c.attrs)],
   saves: [[RESULT]],

@@ -8,7 +8,7 @@ import json
 import os
 
 import torch
-import torchvision.transforms as T
+from torchvision.transforms import v2 as T
 from torch.utils.data import (
     BatchSampler, DataLoader, RandomSampler, SubsetRandomSampler, TensorDataset, WeightedRandomSampler, random_split,
 )

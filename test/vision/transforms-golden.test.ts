@@ -198,7 +198,7 @@ test("containers", () => {
     new T.PILToTensor(),
   ]);
   torch.manual_seed(SEED);
-  assertNone(golden.containers.results.flatMap((e, i) => difference(t(INPUTS.rgb), e) ?? []).map(String));
+  assertNone(golden.containers.results.flatMap((e) => difference(t(INPUTS.rgb), e) ?? []).map(String));
   assert.equal(`${t}`, golden.containers.text);
 });
 

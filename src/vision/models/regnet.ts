@@ -7,13 +7,11 @@ import * as nn from "../../nn/index.ts";
 import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import type { Tensor } from "../../tensor.ts";
-import { Conv2dNormActivation, SqueezeExcitation } from "../ops/misc.ts";
+import { type ActivationMaker, Conv2dNormActivation, SqueezeExcitation } from "../ops/misc.ts";
 import { resetNorm } from "./mobilenetv2.ts";
 import { modelBuilder } from "./registry.ts";
 import * as weights from "./regnet-weights.ts";
-import { _make_divisible, type LayerMaker, makeLayer, type NormMaker, roundHalfEven } from "./utils.ts";
-
-type ActivationMaker = LayerMaker<[options: { inplace?: boolean }]>;
+import { _make_divisible, type Layer, type LayerMaker, makeLayer, type NormMaker, roundHalfEven } from "./utils.ts";
 
 /** What all parts of a network are made with. */
 interface Layers {
@@ -69,7 +67,7 @@ export class BottleneckTransform extends nn.Sequential {
 export class ResBottleneckBlock extends nn.Module {
   proj: Conv2dNormActivation | null;
   f: BottleneckTransform;
-  activation: Module;
+  activation: Layer;
 
   constructor(width_in: number, width_out: number, stride: number, options: BlockOptions) {
     super();
@@ -84,7 +82,7 @@ export class ResBottleneckBlock extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     const shortcut = this.proj === null ? x : this.proj(x);
-    return this.activation(...([shortcut.add(this.f(x))] as never[])) as Tensor;
+    return this.activation(shortcut.add(this.f(x)));
   }
 }
 
@@ -196,7 +194,7 @@ const SIGNATURE =
 
 /** Input (N, 3, H, W), output (N, num_classes). */
 export class RegNet extends nn.Module {
-  stem: Module;
+  stem: Layer;
   trunk_output: nn.Sequential;
   avgpool: nn.AdaptiveAvgPool2d;
   fc: nn.Linear;
@@ -254,8 +252,7 @@ export class RegNet extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const stem = this.stem(...([x] as never[])) as Tensor;
-    return this.fc(this.avgpool(this.trunk_output(stem)).flatten(1));
+    return this.fc(this.avgpool(this.trunk_output(this.stem(x))).flatten(1));
   }
 }
 

@@ -1,8 +1,14 @@
 /** What the families share: rounding of channel numbers, making layers, and the metrics of weights. */
 import { Module } from "../../nn/module.ts";
+import type { Tensor } from "../../tensor.ts";
+
+/** A layer that makes one tensor of another. */
+export interface Layer extends Module {
+  forward(x: Tensor): Tensor;
+}
 
 /** A class of layers, or a function that makes a layer. */
-export type LayerMaker<A extends unknown[], M extends Module = Module> = (new (...args: A) => M) | ((...args: A) => M);
+export type LayerMaker<A extends unknown[], M extends Module = Layer> = (new (...args: A) => M) | ((...args: A) => M);
 
 /** The norm layer of a model, made from the number of its channels: `nn.BatchNorm2d`, `(c) => new nn.GroupNorm(8, c)`. */
 export type NormMaker = LayerMaker<[num_features: number]>;

@@ -68,6 +68,7 @@ export {
   TenCrop,
 } from "./geometry.ts";
 export { InterpolationMode } from "./interpolation.ts";
+export * as presets from "./presets.ts";
 export { RandomApplyTransform, Transform } from "./transform.ts";
 export {
   ConvertImageDtype,

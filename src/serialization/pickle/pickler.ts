@@ -46,7 +46,8 @@ export class Pickler {
     else if (typeof value === "number") this.number(value);
     else if (typeof value === "bigint") this.long(value);
     else if (typeof value === "string") this.text(value);
-    else if (typeof value === "object") this.object(value);
+    // Modules are functions.
+    else if (typeof value === "object" || typeof value === "function") this.object(value);
     else this.refuse(describe(value));
   }
 
@@ -128,6 +129,7 @@ export class Pickler {
     }
     if (value instanceof Tuple) this.tuple(value.items);
     else if (this.saveOpaque(value, this)) return;
+    else if (typeof value === "function") this.refuse(describe(value));
     else if (Array.isArray(value)) this.array(value);
     else if (value instanceof Map) this.dict(value, [...value], markOf(value)?.name);
     else if (value instanceof Set) this.set(value);

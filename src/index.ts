@@ -72,6 +72,7 @@ export {
   unflatten,
   unsqueeze,
 } from "./ops/dimensions.ts";
+export { cdist, pdist } from "./ops/distances.ts";
 export * from "./ops/dropout.ts";
 export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
 export { embedding, embedding_renorm_ } from "./ops/embedding.ts";

@@ -28,6 +28,7 @@ export {
   threshold,
 } from "../ops/activations.ts";
 export { conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d } from "../ops/convolution.ts";
+export { pdist } from "../ops/distances.ts";
 export {
   adaptive_avg_pool1d,
   adaptive_avg_pool2d,

@@ -350,10 +350,14 @@ function select(bands: number, ...places: readonly number[]): Converter {
 }
 
 function toGrey(bands: number, outBands: number): Converter {
-  return perPixel(bands, outBands, (p, i, out, o) => {
-    out[o] = luma(p[i], p[i + 1], p[i + 2]);
-    if (outBands === 2) out[o + 1] = bands === 4 ? p[i + 3] : 255;
-  });
+  return (pixels) => {
+    const out = new Uint8Array((pixels.length / bands) * outBands);
+    for (let i = 0, o = 0; o < out.length; i += bands, o += outBands) {
+      out[o] = luma(pixels[i], pixels[i + 1], pixels[i + 2]);
+      if (outBands === 2) out[o + 1] = bands === 4 ? pixels[i + 3] : 255;
+    }
+    return out;
+  };
 }
 
 function rounded(value: number): number {
@@ -376,42 +380,63 @@ const rgbToCmyk = perPixel(3, 4, (p, i, out, o) => {
 });
 
 /** Hue, saturation and value in 0…255, in Pillow's single precision. */
-const rgbToHsv = perPixel(3, 3, (p, i, out, o) => {
-  const [r, g, b] = [p[i], p[i + 1], p[i + 2]];
-  const max = Math.max(r, g, b);
-  const min = Math.min(r, g, b);
-  out[o + 2] = max;
-  if (max === min) return;
-  const range = max - min;
+function rgbToHsv(pixels: PixelArray): Uint8Array {
+  const out = new Uint8Array(pixels.length);
   const f = Math.fround;
-  const [rc, gc, bc] = [f((max - r) / range), f((max - g) / range), f((max - b) / range)];
-  const sector = r === max ? f(bc - gc) : g === max ? f(2 + rc - bc) : f(4 + gc - rc);
-  out[o] = f((sector / 6 + 1) % 1) * 255;
-  out[o + 1] = f(range / max) * 255;
-});
-
-const hsvToRgb = perPixel(3, 3, (p, i, out, o) => {
-  const [h, s, v] = [p[i], p[i + 1], p[i + 2]];
-  if (s === 0) {
-    out.fill(v, o, o + 3);
-    return;
+  for (let i = 0; i < out.length; i += 3) {
+    const r = pixels[i];
+    const g = pixels[i + 1];
+    const b = pixels[i + 2];
+    const max = Math.max(r, g, b);
+    const range = max - Math.min(r, g, b);
+    out[i + 2] = max;
+    if (range === 0) continue;
+    const rc = f((max - r) / range);
+    const gc = f((max - g) / range);
+    const bc = f((max - b) / range);
+    const sector = r === max ? f(bc - gc) : g === max ? f(2 + rc - bc) : f(4 + gc - rc);
+    // One turn is added because the remainder of a negative hue would be negative.
+    const turn = sector / 6 + 1;
+    out[i] = f(turn >= 1 ? turn - 1 : turn) * 255;
+    out[i + 1] = f(range / max) * 255;
   }
-  const sector = Math.floor((h * 6) / 255);
-  const f = Math.fround((h * 6) / 255 - sector);
-  const fs = Math.fround(s / 255);
-  const a = Math.floor(v * (1 - fs) + 0.5);
-  const b = Math.floor(v * (1 - fs * f) + 0.5);
-  const c = Math.floor(v * (1 - fs * (1 - f)) + 0.5);
-  const colors = [
-    [v, c, a],
-    [b, v, a],
-    [a, v, c],
-    [a, b, v],
-    [c, a, v],
-    [v, a, b],
-  ];
-  out.set(colors[sector % 6], o);
-});
+  return out;
+}
+
+function hsvToRgb(pixels: PixelArray): Uint8Array {
+  const out = new Uint8Array(pixels.length);
+  for (let i = 0; i < out.length; i += 3) {
+    const h = pixels[i];
+    const v = pixels[i + 2];
+    const sector = Math.floor((h * 6) / 255);
+    const f = Math.fround((h * 6) / 255 - sector);
+    const fs = Math.fround(pixels[i + 1] / 255);
+    // What the three channels are made of, in every sixth of the circle in another order.
+    const a = Math.floor(v * (1 - fs) + 0.5);
+    const b = Math.floor(v * (1 - fs * f) + 0.5);
+    const c = Math.floor(v * (1 - fs * (1 - f)) + 0.5);
+    switch (sector % 6) {
+      case 0:
+        [out[i], out[i + 1], out[i + 2]] = [v, c, a];
+        break;
+      case 1:
+        [out[i], out[i + 1], out[i + 2]] = [b, v, a];
+        break;
+      case 2:
+        [out[i], out[i + 1], out[i + 2]] = [a, v, c];
+        break;
+      case 3:
+        [out[i], out[i + 1], out[i + 2]] = [a, b, v];
+        break;
+      case 4:
+        [out[i], out[i + 1], out[i + 2]] = [c, a, v];
+        break;
+      default:
+        [out[i], out[i + 1], out[i + 2]] = [v, a, b];
+    }
+  }
+  return out;
+}
 
 const toNumbers =
   (type: typeof Int32Array | typeof Float32Array | typeof Uint16Array): Converter =>

@@ -1,32 +1,30 @@
 /** Dtypes and ranges of values; pictures to tensors and back. */
 import { bool, type DType, float32, float64, get_default_dtype, int16, int32, int64, uint8 } from "../../../dtype.ts";
 import { RuntimeError, ValueError } from "../../../errors.ts";
+import { empty } from "../../../ops/creation.ts";
 import { bindNamed } from "../../../ops/define/schema.ts";
 import { tensor } from "../../../ops/from-values.ts";
+import { elementsOf } from "../../../ops/memory.ts";
 import { sizeToString } from "../../../print/index.ts";
 import { describe } from "../../../shape.ts";
 import { is_tensor, type Tensor } from "../../../tensor.ts";
-import { Image, type ImageMode, type PixelArray } from "../../image.ts";
+import { Image, type ImageMode } from "../../image.ts";
 import { type ImageLike, maximumOf, valueBits } from "./shared.ts";
-
-/** The channels one after the other, each value by way of `value`. */
-function planes<T extends PixelArray>({ data, channels }: Image, out: T, value: (v: number) => number): T {
-  const count = data.length / channels;
-  for (let band = 0, to = 0; band < channels; band++) {
-    for (let from = band; to < (band + 1) * count; from += channels) out[to++] = value(data[from]);
-  }
-  return out;
-}
-
-const same = (v: number): number => v;
 
 /** The values of a picture as a tensor (C, H, W). */
 function channelsFirst(image: Image): Tensor {
   const { data, channels, height, width } = image;
-  const split = channels === 1 ? data : planes(image, new Uint8Array(data.length), same);
-  // PyTorch gets 16 bits with a sign.
-  const values = split instanceof Uint16Array ? new Int16Array(split.buffer, split.byteOffset, split.length) : split;
-  return tensor(values).view(channels, height, width);
+  if (channels === 1) {
+    // PyTorch gets 16 bits with a sign.
+    const values = data instanceof Uint16Array ? new Int16Array(data.buffer, data.byteOffset, data.length) : data;
+    return tensor(values).view(1, height, width);
+  }
+  const result = empty([channels, height, width], { dtype: uint8 });
+  const out = elementsOf(result) as Uint8Array;
+  for (let band = 0, to = 0; band < channels; band++) {
+    for (let from = band; from < data.length; from += channels) out[to++] = data[from];
+  }
+  return result;
 }
 
 function arrayToTensor(pic: unknown): Tensor {
@@ -65,7 +63,12 @@ export function to_tensor(pic: ImageLike): Tensor {
   if (!(pic instanceof Image)) return toUnitRange(arrayToTensor(pic));
   const { data, channels, height, width } = pic;
   if (!(data instanceof Uint8Array) || get_default_dtype() !== float32) return toUnitRange(channelsFirst(pic));
-  return tensor(planes(pic, new Float32Array(data.length), (v) => UNIT_RANGE[v])).view(channels, height, width);
+  const result = empty([channels, height, width], { dtype: float32 });
+  const out = elementsOf(result) as Float32Array;
+  for (let band = 0, to = 0; band < channels; band++) {
+    for (let from = band; from < data.length; from += channels) out[to++] = UNIT_RANGE[data[from]];
+  }
+  return result;
 }
 
 /** @internal uint8 values as floats in [0, 1]. */

@@ -15,9 +15,12 @@ function blend(first: Uint8Array, second: Uint8Array, alpha: number): Uint8Array
   const a = f(alpha);
   if (a === 0) return first.slice();
   if (a === 1) return second.slice();
-  const out = new Uint8ClampedArray(first.length);
-  for (let i = 0; i < out.length; i++) out[i] = Math.trunc(f(first[i] + f(a * (second[i] - first[i]))));
-  return new Uint8Array(out.buffer);
+  const out = new Uint8Array(first.length);
+  for (let i = 0; i < out.length; i++) {
+    const value = f(first[i] + f(a * (second[i] - first[i])));
+    out[i] = value <= 0 ? 0 : value >= 255 ? 255 : value | 0;
+  }
+  return out;
 }
 
 /** Gives `degenerate` the alpha channel of `image`, where that has one. */
@@ -67,17 +70,17 @@ function smooth(image: Image): Uint8Array {
   const out = data.slice();
   const f = Math.fround;
   const [edge, middle] = [f(1 / 13), f(5 / 13)];
+  const atEdge = Float32Array.from({ length: 256 }, (_, v) => v * edge);
+  const atMiddle = Float32Array.from({ length: 256 }, (_, v) => v * middle);
   const line = width * channels;
   for (let y = 1; y < height - 1; y++) {
     for (let i = y * line + channels; i < (y + 1) * line - channels; i++) {
-      const triple = (at: number, center: number): number => {
-        const sides = f(f(f(data[at - channels] * edge) + f(data[at] * center)) + f(data[at + channels] * edge));
-        return sides;
-      };
-      let sum = f(0.5 + triple(i + line, edge));
-      sum = f(sum + triple(i, middle));
-      sum = f(sum + triple(i - line, edge));
-      out[i] = sum <= 0 ? 0 : sum >= 255 ? 255 : Math.trunc(sum);
+      const below = i + line;
+      const above = i - line;
+      let sum = f(0.5 + f(f(atEdge[data[below - channels]] + atEdge[data[below]]) + atEdge[data[below + channels]]));
+      sum = f(sum + f(f(atEdge[data[i - channels]] + atMiddle[data[i]]) + atEdge[data[i + channels]]));
+      sum = f(sum + f(f(atEdge[data[above - channels]] + atEdge[data[above]]) + atEdge[data[above + channels]]));
+      out[i] = sum >= 255 ? 255 : sum | 0;
     }
   }
   return out;

@@ -12,7 +12,6 @@ type Warp =
   | { readonly kind: "affine"; readonly matrix: readonly number[] }
   | { readonly kind: "perspective"; readonly matrix: readonly number[] };
 
-const floorOf = (v: number): number => Math.floor(v);
 const clamp = (v: number, size: number): number => (v < 0 ? 0 : Math.min(v, size - 1));
 
 function mapOf({ kind, matrix: a }: Warp): Map {
@@ -38,34 +37,44 @@ function cubic(v1: number, v2: number, v3: number, v4: number, d: number): numbe
   return v2 + d * (p2 + d * (p3 + d * p4));
 }
 
-/** The value of one channel at (xin, yin), inside the picture. Beyond the last row Pillow repeats the row before. */
-function sample(
-  { data, width, height, channels }: Image,
-  band: number,
-  xin: number,
-  yin: number,
-  wide: boolean,
-): number {
-  const x = floorOf(xin - 0.5);
-  const y = floorOf(yin - 0.5);
+// Beyond the last row and before the first Pillow takes the row before for the next one: it repeats the edge.
+
+/** Writes the pixel at (xin, yin), inside the picture. */
+function bilinear(image: Image, xin: number, yin: number, out: PixelArray, to: number): void {
+  const { data, width, height, channels } = image;
+  const x = Math.floor(xin - 0.5);
+  const y = Math.floor(yin - 0.5);
   const dx = xin - 0.5 - x;
   const dy = yin - 0.5 - y;
-  const at = (column: number, row: number): number => data[(row * width + clamp(column, width)) * channels + band];
-  if (!wide) {
-    const line = (row: number): number => {
-      const a = at(x, row);
-      return a + (at(x + 1, row) - a) * dx;
-    };
-    const v1 = line(clamp(y, height));
-    const v2 = y + 1 >= 0 && y + 1 < height ? line(y + 1) : v1;
-    return v1 + (v2 - v1) * dy;
+  const left = clamp(x, width) * channels;
+  const right = clamp(x + 1, width) * channels;
+  const top = clamp(y, height) * width * channels;
+  const bottom = y + 1 < height ? (y + 1) * width * channels : top;
+  for (let band = 0; band < channels; band++) {
+    const a = data[top + left + band];
+    const b = data[bottom + left + band];
+    const v1 = a + (data[top + right + band] - a) * dx;
+    const v2 = b + (data[bottom + right + band] - b) * dx;
+    out[to + band] = finish(v1 + (v2 - v1) * dy, data);
   }
-  const line = (row: number): number => cubic(at(x - 1, row), at(x, row), at(x + 1, row), at(x + 2, row), dx);
-  const next = (row: number, before: number): number => (row >= 0 && row < height ? line(row) : before);
-  const v1 = line(clamp(y - 1, height));
-  const v2 = next(y, v1);
-  const v3 = next(y + 1, v2);
-  return cubic(v1, v2, v3, next(y + 2, v3), dy);
+}
+
+/** The same through sixteen pixels. */
+function bicubic(image: Image, xin: number, yin: number, out: PixelArray, to: number): void {
+  const { data, width, height, channels } = image;
+  const x = Math.floor(xin - 0.5);
+  const y = Math.floor(yin - 0.5);
+  const dx = xin - 0.5 - x;
+  const dy = yin - 0.5 - y;
+  for (let band = 0; band < channels; band++) {
+    const at = (column: number, row: number): number => data[(row * width + clamp(column, width)) * channels + band];
+    const line = (row: number): number => cubic(at(x - 1, row), at(x, row), at(x + 1, row), at(x + 2, row), dx);
+    const next = (row: number, before: number): number => (row >= 0 && row < height ? line(row) : before);
+    const v1 = line(clamp(y - 1, height));
+    const v2 = next(y, v1);
+    const v3 = next(y + 1, v2);
+    out[to + band] = finish(cubic(v1, v2, v3, next(y + 2, v3), dy), data);
+  }
 }
 
 /** Writes where each pixel of the result comes from; -1 for outside. */
@@ -113,10 +122,10 @@ function nearestSources(warp: Warp, image: Image, [width, height]: readonly [num
   return sources;
 }
 
-function finish(value: number, image: Image): number {
-  if (image.data instanceof Float32Array) return value;
-  if (image.data instanceof Int32Array) return Math.trunc(value);
-  return value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
+/** As the kind of number that the picture has. */
+function finish(value: number, data: PixelArray): number {
+  if (data instanceof Uint8Array) return value <= 0 ? 0 : value >= 255 ? 255 : value | 0;
+  return data instanceof Int32Array ? Math.trunc(value) : value;
 }
 
 /** `image.transform(size, method, matrix, resample, fillcolor)`: `fill` has a number for each channel. */
@@ -160,11 +169,11 @@ function warped(
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < width; x++, to += channels) {
       map(x, y, point);
-      const [xin, yin] = point;
+      const xin = point[0];
+      const yin = point[1];
       if (!(xin >= 0 && xin < image.width && yin >= 0 && yin < image.height)) continue;
-      for (let band = 0; band < channels; band++) {
-        out[to + band] = finish(sample(image, band, xin, yin, filter === "bicubic"), image);
-      }
+      if (filter === "bilinear") bilinear(image, xin, yin, out, to);
+      else bicubic(image, xin, yin, out, to);
     }
   }
   return out;

@@ -76,6 +76,7 @@ export { cdist, pdist } from "./ops/distances.ts";
 export * from "./ops/dropout.ts";
 export { chain_matmul, einsum, tensordot } from "./ops/einsum.ts";
 export { embedding, embedding_renorm_ } from "./ops/embedding.ts";
+export { embedding_bag } from "./ops/embedding-bag.ts";
 export * from "./ops/exponential.ts";
 export * from "./ops/extrema.ts";
 export { frexp } from "./ops/frexp.ts";

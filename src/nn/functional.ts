@@ -6,26 +6,33 @@ import "../ops/methods.ts";
 
 export {
   celu,
+  celu_,
   elu,
+  elu_,
   gelu,
   glu,
   hardshrink,
   hardsigmoid,
   hardswish,
   hardtanh,
+  hardtanh_,
   leaky_relu,
+  leaky_relu_,
   logsigmoid,
   mish,
   prelu,
   relu,
+  relu_,
   relu6,
   selu,
+  selu_,
   silu,
   softplus,
   softshrink,
   softsign,
   tanhshrink,
   threshold,
+  threshold_,
 } from "../ops/activations.ts";
 export { conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d } from "../ops/convolution.ts";
 export { pdist } from "../ops/distances.ts";
@@ -60,6 +67,7 @@ export {
   cross_entropy,
   nll_loss,
 } from "./functional/classification.ts";
+export { ctc_loss } from "./functional/ctc.ts";
 export { cosine_similarity, normalize, pairwise_distance } from "./functional/distance.ts";
 export {
   alpha_dropout,
@@ -79,6 +87,7 @@ export {
 export { affine_grid, grid_sample } from "./functional/grid-sample.ts";
 export { interpolate, upsample, upsample_bilinear, upsample_nearest } from "./functional/interpolate.ts";
 export { linear } from "./functional/linear.ts";
+export { linear_cross_entropy } from "./functional/linear-cross-entropy.ts";
 export {
   cosine_embedding_loss,
   hinge_embedding_loss,
@@ -109,7 +118,7 @@ export {
   poisson_nll_loss,
   smooth_l1_loss,
 } from "./functional/regression.ts";
-export { rrelu } from "./functional/rrelu.ts";
+export { rrelu, rrelu_ } from "./functional/rrelu.ts";
 export { gumbel_softmax, log_softmax, softmax, softmin } from "./functional/softmax.ts";
-export { embedding, one_hot } from "./functional/sparse.ts";
+export { embedding, embedding_bag, one_hot } from "./functional/sparse.ts";
 export { lp_pool1d, lp_pool2d, lp_pool3d, max_unpool1d, max_unpool2d, max_unpool3d } from "./functional/unpool.ts";

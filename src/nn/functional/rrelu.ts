@@ -42,3 +42,8 @@ export function rrelu(
   });
   return over ? x.mul_(slopes) : x.mul(slopes);
 }
+
+/** `rrelu` in place. */
+export function rrelu_(input: Tensor, lower = 1 / 8, upper = 1 / 3, training = false): Tensor {
+  return rrelu(input, lower, upper, training, true);
+}

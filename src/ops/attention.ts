@@ -156,7 +156,7 @@ function softmaxOfScores(scores: Tensor, given: Tensor | null, { causal, safe }:
       row.store(target, score.sub(safe ? empty.select(zero, largest) : largest).exp());
       // From here on `stored` is the exponential: the input and the result are the same memory.
       const sum = row.reduce("sum", stored);
-      row.store(target, stored.mul(one.div(safe ? empty.select(one, sum) : sum)));
+      row.store(target, stored.div(safe ? empty.select(one, sum) : sum));
     },
   });
 }

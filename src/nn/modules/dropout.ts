@@ -1,6 +1,6 @@
 /** Dropout: https://pytorch.org/docs/stable/nn.html#dropout-layers. All do nothing in evaluation mode. */
 import { ValueError } from "../../errors.ts";
-import { pythonRepr } from "../../print/index.ts";
+import { pythonFloat, pythonRepr } from "../../print/index.ts";
 import type { Tensor } from "../../tensor.ts";
 import * as F from "../functional.ts";
 import { Module } from "../module.ts";
@@ -32,7 +32,8 @@ abstract class DropoutNd extends Module {
   }
 
   override extra_repr(): string {
-    return `p=${pythonRepr(this.p)}, inplace=${pythonRepr(this.inplace)}`;
+    // A probability is a float: 0 reads 0.0.
+    return `p=${pythonRepr(pythonFloat(this.p))}, inplace=${pythonRepr(this.inplace)}`;
   }
 }
 

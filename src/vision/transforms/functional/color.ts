@@ -90,13 +90,8 @@ export function grayscale_to_rgb<T extends ImageLike>(image: T): T {
 
 /** `ratio · image + (1 − ratio) · other`, cut off at the range of the dtype. */
 function blend(image: Tensor, other: Tensor, ratio: number): Tensor {
-  return as(
-    image,
-    image
-      .mul(asFloat(image, ratio))
-      .add_(other, { alpha: 1 - ratio })
-      .clamp_(0, maximumOf(image.dtype)),
-  );
+  const sum = addScaled(image.mul(asFloat(image, ratio)), other, 1 - ratio, !image.is_floating_point());
+  return as(image, sum.clamp_(0, maximumOf(image.dtype)));
 }
 
 /** A factor that makes whole numbers floats, also where it is itself a whole number. */

@@ -97,7 +97,7 @@ export function fillGrid(
 
 /** @internal (…, C, H, W) at the places of the grid; outside is `fill`, or 0 for null. Whole numbers are rounded. */
 export function sampleGrid(image: Tensor, grid: Grid, mode: InterpolationMode, fill: Fill): Tensor {
-  if (mode !== "nearest" && mode !== "bilinear") {
+  if (mode !== "nearest" && mode !== "bilinear" && mode !== "bicubic") {
     throw new ValueError(`Interpolation mode '${mode}' is unsupported with Tensor input`);
   }
   const channels = image.size(-3);

@@ -58,6 +58,12 @@ function inverseAffineMatrix(
   return matrix;
 }
 
+/** What torchvision has for tensors. */
+function tensorMode(mode: InterpolationMode): InterpolationMode {
+  if (mode === "nearest" || mode === "bilinear") return mode;
+  throw new ValueError(`Interpolation mode '${mode}' is unsupported with Tensor input`);
+}
+
 /** The centre as an offset from the middle of the image. */
 function offsetOf(center: readonly number[] | null, image: Tensor): number[] {
   if (center === null) return [0, 0];
@@ -104,7 +110,7 @@ export function affine<T extends ImageLike>(
     (x) =>
       withChannels(x, (y) => {
         const matrix = inverseAffineMatrix(offsetOf(o.center, y), angle, translate, scale, shears);
-        return sampleGrid(y, affineGrid(y, matrix, get_size(y)), mode, o.fill);
+        return sampleGrid(y, affineGrid(y, matrix, get_size(y)), tensorMode(mode), o.fill);
       }),
   );
 }
@@ -155,7 +161,7 @@ function rotateTensor(
   }
   const matrix = inverseAffineMatrix(offsetOf(center, image), -degrees, [0, 0], 1, [0, 0]);
   const size = expand ? expandedSize(matrix, height, width) : ([height, width] as const);
-  return sampleGrid(image, affineGrid(image, matrix, size), mode, fill);
+  return sampleGrid(image, affineGrid(image, matrix, size), tensorMode(mode), fill);
 }
 
 /** The size that holds all corners, in single precision with a tolerance of 1e-4 as torchvision finds it. */
@@ -238,7 +244,7 @@ export function perspective<T extends ImageLike>(
     "perspective",
     image,
     (x) => perspectiveImage(x, coefficients, warpFilter(mode), pictureFill(o.fill, x)),
-    (x) => withChannels(x, (y) => sampleGrid(y, perspectiveGrid(y, coefficients), mode, o.fill)),
+    (x) => withChannels(x, (y) => sampleGrid(y, perspectiveGrid(y, coefficients), tensorMode(mode), o.fill)),
   );
 }
 

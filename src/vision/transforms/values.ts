@@ -17,14 +17,11 @@ import {
 } from "./functional/values.ts";
 import { declareBatchForm, Transform } from "./transform.ts";
 
-/** The call of a transform that makes a tensor of the image. */
-interface ToTensorCall {
+/** A picture, or an array (H, W) or (H, W, C) of bytes, to floats in [0, 1] of shape (C, H, W). */
+export interface ToTensor {
   (pic: ImageLike): Tensor;
   <R extends readonly unknown[]>(pic: ImageLike, ...rest: R): [Tensor, ...R];
 }
-
-/** A picture, or an array (H, W) or (H, W, C) of bytes, to floats in [0, 1] of shape (C, H, W). */
-export interface ToTensor extends ToTensorCall {}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: modules are functions, which the interface types.
 export class ToTensor extends Transform {
   override forward(...inputs: unknown[]): Tensor {
@@ -38,7 +35,10 @@ export class ToTensor extends Transform {
 declareBatchForm(ToTensor, "pictures", "tensors", (_, images) => toUnitRange(images));
 
 /** A picture, or an array (H, W) or (H, W, C), to a tensor (C, H, W), the values as they are. */
-export interface PILToTensor extends ToTensorCall {}
+export interface PILToTensor {
+  (pic: ImageLike): Tensor;
+  <R extends readonly unknown[]>(pic: ImageLike, ...rest: R): [Tensor, ...R];
+}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: modules are functions, which the interface types.
 export class PILToTensor extends Transform {
   override forward(...inputs: unknown[]): Tensor {
@@ -52,7 +52,10 @@ export class PILToTensor extends Transform {
 declareBatchForm(PILToTensor, "pictures", "tensors", (_, images) => images);
 
 /** A picture to a tensor (C, H, W), the values as they are; tensors stay, (H, W) becomes (1, H, W). */
-export interface ToImage extends ToTensorCall {}
+export interface ToImage {
+  (pic: ImageLike): Tensor;
+  <R extends readonly unknown[]>(pic: ImageLike, ...rest: R): [Tensor, ...R];
+}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: modules are functions, which the interface types.
 export class ToImage extends Transform {
   override forward(...inputs: unknown[]): Tensor {

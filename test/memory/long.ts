@@ -1,7 +1,7 @@
 /**
  * Long synchronous loops, without a single await, and what they hold:
  *
- *   node test/memory/long.ts
+ *   npm run test:long -- memory
  *
  * 3,000 training steps at batch 64, and 200 steps that each allocate 200 MB. Exits with 1 where memory grows.
  */

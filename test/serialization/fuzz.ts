@@ -5,6 +5,8 @@
  *
  *   const report = await fuzz({ name, seeds, load }, { count: 300, seed: 1 });
  *   assert.deepEqual(report.failures, []);
+ *
+ * A file here that ends in `-formats.ts` exports `formats`, which the long run takes too (long-fuzz.ts).
  */
 import * as errors from "../../src/errors.ts";
 import { heap } from "../../src/storage/storage.ts";
@@ -177,7 +179,8 @@ function range(length: number, random: Random): [number, number] {
   return [start, Math.min(length, start + 1 + random.below(random.pick([4, 64, 1024])))];
 }
 
-function concat(...parts: Uint8Array[]): Uint8Array {
+/** The parts one after the other. */
+export function concat(...parts: Uint8Array[]): Uint8Array {
   const out = new Uint8Array(parts.reduce((n, part) => n + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -229,7 +232,8 @@ function splice(a: Uint8Array, b: Uint8Array, random: Random): Uint8Array {
   return concat(a.subarray(0, random.below(a.length + 1)), b.subarray(random.below(b.length + 1)));
 }
 
-const generalMutators: readonly Mutator[] = [
+/** Damage that knows no format. */
+export const generalMutators: readonly Mutator[] = [
   truncate,
   flipBits,
   flipBits,

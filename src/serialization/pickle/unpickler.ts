@@ -25,8 +25,8 @@ export class UnexpectedEnd extends UnpicklingError {
 }
 
 /** Calls may copy what they are given: this many units for each byte of the pickle, and some for all. */
-const CHARGE_PER_BYTE = 64;
-const CHARGE_FOR_ALL = 1_000_000;
+const CHARGE_PER_BYTE = 8;
+const CHARGE_FOR_ALL = 100_000;
 /** No int in a checkpoint has more bytes; converting text of many digits takes quadratic time. */
 const MAX_LONG = 4096;
 const MAX_DIGITS = 4096;

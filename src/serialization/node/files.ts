@@ -1,7 +1,7 @@
 /** Whole files, in Node. */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 /** The bytes of a file. */
 export async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -48,4 +48,9 @@ async function replace(path: string, write: (file: FileHandle) => Promise<void>)
     await rm(temporary, { force: true });
     throw error;
   }
+}
+
+/** Removes the files of a folder whose names `which` takes. */
+export async function removeFiles(folder: string, which: (name: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder)) if (which(name)) await rm(join(folder, name));
 }

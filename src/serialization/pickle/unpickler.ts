@@ -497,7 +497,7 @@ function quotedString(text: string): PyValue {
 
 /** Protocol 0's text: Latin-1 with \uXXXX and \UXXXXXXXX. */
 function rawUnicodeEscape(text: string): string {
-  return text.replace(/\\u([0-9a-f]{4})|\\U([0-9a-f]{8})/gi, (whole, short: string | undefined, long: string) => {
+  return text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (whole, short: string | undefined, long: string) => {
     if (short !== undefined) return String.fromCharCode(Number.parseInt(short, 16));
     const code = Number.parseInt(long, 16);
     return code <= 0x10ffff ? String.fromCodePoint(code) : whole;

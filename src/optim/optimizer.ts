@@ -226,7 +226,9 @@ function adopt(key: string, value: Tensor, parameter: Tensor): Tensor {
 
 /** Adds one to the state's count of steps, a float32 scalar as in PyTorch, and returns it. */
 export function countStep(state: ParameterState, parameter: Tensor): number {
-  const step = (state.step as Tensor | undefined) ?? parameter.new_zeros([], { dtype: dt.float32 });
+  // Before version 1.12 PyTorch kept a number.
+  const before = (state.step ?? 0) as Tensor | number;
+  const step = is_tensor(before) ? before : parameter.new_full([], before, { dtype: dt.float32 });
   state.step = step.add_(1);
   return step.item() as number;
 }

@@ -169,3 +169,17 @@ describe("states", () => {
     });
   });
 });
+
+test("step counts that are numbers, as before PyTorch 1.12", async () => {
+  const saved = await torch.load<Record<string, never>>(goldenPath("adam.pt"));
+  const state = saved.optimizer as { state: Record<string, { step: unknown }> };
+  const losses = [false, true].map((numbers) => {
+    for (const s of Object.values(state.state)) if (numbers) s.step = (s.step as torch.Tensor).item();
+    const model = network();
+    model.load_state_dict(saved.model);
+    const optimizer = new torch.optim.Adam(model.parameters());
+    optimizer.load_state_dict(state as never);
+    return train(model, optimizer, 3, 6);
+  });
+  assert.deepEqual(losses[0], losses[1]);
+});

@@ -133,9 +133,12 @@ for (const [name, { model: builder, options, input, classes = 10, lr = 0.01, lon
       const [norm, first] = gradient;
       const own = parameter.grad as torch.Tensor;
       // Gradients that are zero but for rounding, as of biases before a batch norm, are small beside all others.
-      close(Number(own.double().norm().item()), norm, 1e-3, 1e-3 * largest, `gradient of ${key}`);
+      const least = 1e-3 * largest;
+      close(Number(own.double().norm().item()), norm, 1e-3, least, `gradient of ${key}`);
       const values = own.flatten().tolist() as number[];
-      for (const [j, value] of first.entries()) close(values[j] as number, value, 2e-3, norm, `gradient of ${key}`);
+      for (const [j, value] of first.entries()) {
+        close(values[j] as number, value, 1e-3, Math.max(norm, least), `element ${j} of the gradient of ${key}`);
+      }
     }
 
     const optimizer = new optim.SGD(model.parameters(), { lr, momentum: 0.9 });

@@ -70,6 +70,22 @@ LAYERS = {
     "CosineSimilarity": [case(), case(0, 0.1)], "PairwiseDistance": [case(), case(1.5, 0.1, True)],
     **{f"{kind}Pad{n}d": [case(2), case(tuple(range(1, 2 * n + 1)))] for kind in ("Reflection", "Replication", "Circular", "Zero") for n in (1, 2, 3)},
     **{f"ConstantPad{n}d": [case(2, 3.5), case(tuple(range(1, 2 * n + 1)), value=-1)] for n in (1, 2, 3)},
+    "Upsample": [case(scale_factor=2), case((3, 5), mode="bilinear"), case(scale_factor=(1.5, 2), mode="bicubic", align_corners=True)],
+    "UpsamplingNearest2d": [case(scale_factor=2), case((3, 5))], "UpsamplingBilinear2d": [case(scale_factor=2), case((3, 5))],
+    "Fold": [case((4, 5), 2), case((4, 4), (2, 1), padding=(0, 1), stride=(1, 2))],
+    "Unfold": [case(2), case((2, 3), 2, 1, (1, 2)), case(3, dilation=2, padding=2)],
+    "PixelShuffle": [case(2)], "PixelUnshuffle": [case(2)], "ChannelShuffle": [case(2)], "CrossMapLRN2d": [case(3), case(5, 0.5, 0.5, 2.5), case(4, alpha=0.1)],
+    "MaxUnpool1d": [case(2), case(3, 2, 1)], "MaxUnpool2d": [case(2), case((3, 2), stride=(2, 1), padding=1)], "MaxUnpool3d": [case(2), case(3, 2, 1)],
+    "LPPool1d": [case(2, 3), case(4, 2, 1, True)], "LPPool2d": [case(2, 3), case(4, (2, 3), stride=2, ceil_mode=True)], "LPPool3d": [case(2, 2)],
+    "FractionalMaxPool2d": [case(2, 3), case((2, 3), output_ratio=(0.5, 0.6), return_indices=True)],
+    "FractionalMaxPool3d": [case(2, output_size=3), case((2, 3, 1), output_ratio=(0.5, 0.6, 0.7))],
+    "EmbeddingBag": [case(5, 3), case(5, 3, None, 2, False, "sum"), case(5, 3, mode="max", padding_idx=-3), case(5, 3, 0.5, 1.5, True)],
+    "AdaptiveLogSoftmaxWithLoss": [case(8, 10, [2, 3]), case(16, 12, (1, 2, 7), 2, True), case(8, 9, [5], div_value=3)],
+    "LinearCrossEntropyLoss": [case(4, 6), case(4, 4, bias=True, reduction="sum", label_smoothing=0.1)],
+    "CTCLoss": [case(), case(1, "sum", True)], "SyncBatchNorm": NORM,
+    **{f"{kind}Cell": [case(4, 5), case(4, 5, False), case(input_size=2, hidden_size=3)] for kind in ("RNN", "GRU", "LSTM")},
+    "RNN": [case(4, 5), case(4, 5, 2, "relu", False, True, 0.25, True)], "GRU": [case(4, 5), case(4, 5, 2, False, True, 0.25, True)],
+    "LSTM": [case(4, 5), case(4, 5, 2, False, True, 0.25, True, 3), case(4, 5, proj_size=2, bidirectional=True)],
     "L1Loss": REDUCTION, "MSELoss": REDUCTION, "SmoothL1Loss": REDUCTION + [case(beta=0.5)], "HuberLoss": [case(), case("sum", 0.5)],
     "NLLLoss": REDUCTION + [case(ignore_index=3)], "CrossEntropyLoss": REDUCTION + [case(label_smoothing=0.1)], "BCELoss": REDUCTION,
     "BCEWithLogitsLoss": REDUCTION, "KLDivLoss": REDUCTION + [case(reduction="batchmean", log_target=True)],
@@ -128,6 +144,14 @@ def inputs_of(name, args, kwargs):
     """Kinds and shapes of inputs that suit a layer: f numbers, p in (0, 1), c classes below 4, s plus or minus 1."""
     first = args[0] if args else kwargs.get("in_features", 4)
     dims = SPACE.get(name[-2]) if name.endswith("d") else None
+    if name in ("CTCLoss", "RNN", "GRU", "LSTM") or name.startswith("MaxUnpool") or name.endswith("Cell"):
+        return None
+    if name in ("EmbeddingBag", "AdaptiveLogSoftmaxWithLoss", "LinearCrossEntropyLoss"):
+        return {"E": [["c", [3, 4]]], "A": [["f", [5, first]], ["c", [5]]], "L": [["f", [3, 4]], ["c", [3]]]}[name[0]]
+    if name in ("Upsample", "Unfold", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "CrossMapLRN2d", "SyncBatchNorm"):
+        return [["f", [2, first if name == "SyncBatchNorm" else 8, 6, 4]]]
+    if name == "Fold":
+        return [["f", [2, 8, 12]]] if args[1] == 2 else [["f", [2, 6, 9]]]
     if name.endswith("Loss"):
         if name in ("NLLLoss", "CrossEntropyLoss", "MultiMarginLoss"):
             return [["f", [3, 4]], ["c", [3]]]
@@ -200,6 +224,12 @@ def layer(name, cases):
     cls = getattr(nn, name)
     parameters = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name not in ("self", "args", "kwargs", "device", "dtype")
                   and not p.name.startswith("_")]
+    if name in ("RNN", "GRU", "LSTM"):  # their constructors take anything and pass it on
+        parameters = [p for p in inspect.signature(nn.RNNBase.__init__).parameters.values() if p.name not in ("self", "mode", "device", "dtype")]
+        if name == "RNN":
+            parameters.insert(3, inspect.Parameter("nonlinearity", inspect.Parameter.POSITIONAL_OR_KEYWORD))
+        if name != "LSTM":
+            parameters = [p for p in parameters if p.name != "proj_size"]
     names = [p.name for p in parameters]
     positional = len([p for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD])
     if "size_average" in names:

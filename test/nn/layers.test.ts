@@ -98,7 +98,7 @@ for (const { name, parameters, positional, cases } of golden.layers) {
         assert.equal(tensor.dtype.name, dtype, key);
         assert.deepEqual(tensor.shape, shape, key);
         // Normal numbers come from logarithms and cosines, which agree only up to rounding.
-        if (name !== "Embedding") assert.equal(digest(tensor), hash, `values of ${key} of ${repr}`);
+        if (!name.startsWith("Embedding")) assert.equal(digest(tensor), hash, `values of ${key} of ${repr}`);
       }
       // The same with all arguments by keyword.
       if (name !== "Identity" && args.length + Object.keys(kwargs).length > 0) {

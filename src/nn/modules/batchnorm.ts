@@ -157,6 +157,63 @@ export class BatchNorm3d extends BatchNorm {
   }
 }
 
+/**
+ * Batch normalization of (N, C, …) with statistics of all processes. With one process, which is what there is without
+ * `torch.distributed`, it is an ordinary batch norm.
+ */
+export class SyncBatchNorm extends BatchNorm {
+  process_group: unknown;
+
+  constructor(
+    ...args: Arguments<
+      NormOptions & { readonly process_group?: unknown },
+      [num_features: number],
+      [eps?: number, momentum?: number | null, affine?: boolean, track_running_stats?: boolean, process_group?: unknown]
+    >
+  ) {
+    const signature = `SyncBatchNorm.__init__(int num_features, float eps=1e-5, float? momentum=0.1, bool affine=True, bool track_running_stats=True, any? process_group=None, ${FACTORY}, *, bool bias=True)`;
+    const { process_group, ...options } = layerArguments<NormOptions & { readonly process_group?: unknown }>(
+      signature,
+      args,
+    );
+    super("SyncBatchNorm", "True", [options]);
+    this.process_group = process_group;
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (input.dim() < 2) throw new ValueError(`expected at least 2D input (got ${input.dim()}D input)`);
+    if (input.size(1) === 0) throw new ValueError("SyncBatchNorm number of input channels should be non-zero");
+    return this.normalize(input);
+  }
+
+  /** The same network with its batch norms replaced; they keep their parameters and statistics. */
+  static convert_sync_batchnorm(module: Module, process_group: unknown = null): Module {
+    let converted = module;
+    if (module instanceof BatchNorm) {
+      const { num_features, eps, momentum, affine, track_running_stats } = module;
+      const sync = new SyncBatchNorm(num_features, {
+        eps,
+        momentum,
+        affine,
+        track_running_stats,
+        process_group,
+        bias: module.bias !== null,
+      });
+      sync.weight = module.weight;
+      sync.bias = module.bias;
+      sync.running_mean = module.running_mean;
+      sync.running_var = module.running_var;
+      sync.num_batches_tracked = module.num_batches_tracked;
+      sync.training = module.training;
+      converted = sync;
+    }
+    for (const [name, child] of module.named_children()) {
+      converted.add_module(name, SyncBatchNorm.convert_sync_batchnorm(child, process_group));
+    }
+    return converted;
+  }
+}
+
 /** Normalizes each channel of each sample by itself. Ulyanov et al., 2016. */
 abstract class InstanceNorm extends NormBase {
   /** `rank`: that of one sample. */

@@ -11,7 +11,7 @@ import { Image } from "../image.ts";
 import { sampleDirichlet } from "./dirichlet.ts";
 import { erase } from "./functional/filters.ts";
 import { type ImageLike, roundHalfEven } from "./functional/shared.ts";
-import { expOf, logOf } from "./geometry.ts";
+import { expOf, logOf } from "./random-size.ts";
 import {
   flatten,
   query_chw,

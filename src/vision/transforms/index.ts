@@ -56,19 +56,21 @@ export {
   RandomCrop,
   type RandomCropOptions,
   RandomHorizontalFlip,
-  RandomResize,
-  RandomResizedCrop,
-  type RandomResizedCropOptions,
-  RandomShortestSize,
   RandomVerticalFlip,
-  RandomZoomOut,
-  type RandomZoomOutOptions,
   Resize,
-  ScaleJitter,
   TenCrop,
 } from "./geometry.ts";
 export { InterpolationMode } from "./interpolation.ts";
 export * as presets from "./presets.ts";
+export {
+  RandomResize,
+  RandomResizedCrop,
+  type RandomResizedCropOptions,
+  RandomShortestSize,
+  RandomZoomOut,
+  type RandomZoomOutOptions,
+  ScaleJitter,
+} from "./random-size.ts";
 export { RandomApplyTransform, Transform } from "./transform.ts";
 export {
   ConvertImageDtype,

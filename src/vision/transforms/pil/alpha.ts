@@ -1,5 +1,5 @@
 /** Colours weighted by alpha, as Pillow's modes La and RGBa have them. */
-import { multiplyBytes, type PixelArray } from "../../image.ts";
+import { multiplyBytes, type PixelArray } from "../../image-modes.ts";
 
 /** Colours times alpha, which is the last channel. */
 export function premultiply(data: PixelArray, bands: number): Uint8Array {

@@ -82,12 +82,14 @@ export async function readResponse(response: Response, progress?: Progress | nul
   const parts: Uint8Array[] = [];
   let done = 0;
   const reader = response.body.getReader();
-  for (;;) {
-    const { value, done: end } = await reader.read();
-    if (end) break;
-    parts.push(value);
-    done += value.length;
-    progress?.(done, total);
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      parts.push(part.value);
+      done += part.value.length;
+      progress?.(done, total);
+    }
+  } catch (error) {
+    throw new RuntimeError(`${name}: the connection broke after ${done} bytes (${(error as Error).message})`);
   }
   if (total !== null && done !== total) throw new RuntimeError(`${name}: got ${done} of ${total} bytes`);
   if (parts.length === 1) return parts[0];

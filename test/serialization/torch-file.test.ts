@@ -1,6 +1,8 @@
 /** `torch.load` reads what PyTorch wrote, to the bit, and refuses what it must. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import * as torch from "../../src/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -91,6 +93,29 @@ describe("sources", () => {
       name: "RuntimeError",
       message: /HTTP 404 Not Found/,
     });
+  });
+  test("an address, and a connection that breaks", async () => {
+    const server = createServer((request, response) => {
+      response.setHeader("content-length", bytes.length);
+      if (request.url === "/whole.pt") response.end(bytes);
+      else response.write(bytes.subarray(0, 1000), () => response.destroy());
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      assert.deepEqual(described(await torch.load(`${base}/whole.pt`)), expected);
+      assert.deepEqual(described(await torch.load(new URL(`${base}/whole.pt`))), expected);
+      await assert.rejects(torch.load(`${base}/cut.pt`), { name: "RuntimeError", message: /connection broke/ });
+    } finally {
+      server.close();
+    }
+  });
+  test("a file of the old format whose pickle is longer than what is read at first", async () => {
+    const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
+    const head = "\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+    const long = "x".repeat(2_000_000);
+    const file = latin1(`${head}\x80\x02X\x80\x84\x1e\x00${long}.\x80\x02].`);
+    assert.equal(await torch.load(new Blob([file as Uint8Array<ArrayBuffer>])), long);
   });
   test("what is no source", async () => {
     await assert.rejects(torch.load(5 as never), TypeError);

@@ -1,5 +1,4 @@
 /** Norms that take their channels from the first input: https://pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html */
-import { no_grad } from "../../autograd/mode.ts";
 import { int64 } from "../../dtype.ts";
 import { zeros } from "../../ops/creation.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -63,18 +62,17 @@ function leaveNormOpen(layer: Norm, options: Required<LazyNormOptions>): void {
 }
 
 function initializeNorm(layer: Norm, input: Tensor, rank: number): void {
-  const fresh = has_uninitialized_params(layer);
+  // A conversion to another dtype has made ordinary buffers, still empty, of those without a shape.
+  const { running_mean, running_var } = layer;
+  const fresh = has_uninitialized_params(layer) || running_mean?.count === 0;
   // Batch norms count the channels in dimension 1; instance norms may come without a batch, which has rank `rank`.
   layer.num_features = input.size(input.dim() === rank ? 0 : 1);
   if (!fresh) return;
   const shape = [layer.num_features];
-  no_grad(() => {
-    materialize(layer.weight, shape);
-    materialize(layer.bias, shape);
-    for (const buffer of [layer.running_mean, layer.running_var]) {
-      if (buffer instanceof UninitializedBuffer) buffer.materialize(shape);
-    }
-  });
+  materialize(layer.weight, shape);
+  materialize(layer.bias, shape);
+  if (running_mean !== null) layer.running_mean = zeros(shape, { dtype: running_mean.dtype });
+  if (running_var !== null) layer.running_var = zeros(shape, { dtype: running_var.dtype });
   layer.reset_parameters();
 }
 

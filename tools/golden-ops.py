@@ -589,6 +589,18 @@ def randperm_samples(dtype):
     yield (12,)
 
 
+def ctc_samples(dtype):
+    probabilities = torch.log_softmax(ramp((6, 3, 4), dtype), 2)
+    padded, lengths = torch.tensor([[1, 2, 2], [3, 3, 0], [2, 1, 3]]), [3, 2, 1]
+    for options in ({}, {"reduction": "sum"}, {"reduction": "none"}):
+        yield probabilities, padded, [6, 5, 4], lengths, options
+    yield probabilities, torch.tensor([1, 2, 2, 3, 3, 2]), torch.tensor([6, 6, 6]), torch.tensor(lengths)
+    yield probabilities, padded, [3, 5, 0], [3, 2, 0], {"reduction": "none"}  # 2, 2 needs a blank between: infinite
+    yield probabilities, padded, [3, 5, 6], lengths, {"zero_infinity": True}
+    yield probabilities, torch.tensor([[0, 1], [2, 2], [0, 2]]), [6, 6, 6], [2, 1, 2], {"blank": 3}
+    yield probabilities[:, 0].contiguous(), torch.tensor([1, 3]), torch.tensor(5), torch.tensor(2), {"reduction": "none"}
+
+
 def type_as_samples(dtype):
     yield from ((ramp((2, 3), dtype), ramp((2,), other)) for other in NAMES)
 
@@ -596,6 +608,7 @@ def type_as_samples(dtype):
 OWN = [
     Own("nn.functional.softmax", F.softmax, softmax_samples, FLOATS), Own("nn.functional.log_softmax", F.log_softmax, softmax_samples, FLOATS),
     Own("nn.functional.sigmoid", F.sigmoid, elementwise_samples, FLOATS), Own("nn.functional.tanh", F.tanh, elementwise_samples, FLOATS),
+    Own("nn.functional.ctc_loss", F.ctc_loss, ctc_samples, (torch.float32, torch.float64)),
     Own("relu", torch.relu, elementwise_samples, [d for d in NAMES if d != torch.bool]),
     Own("rand", torch.rand, rand_samples, FLOATS, differentiable=False), Own("type_as", torch.Tensor.type_as, type_as_samples),
     Own("randperm", torch.randperm, randperm_samples, (torch.int64, torch.int32, torch.float32), differentiable=False),

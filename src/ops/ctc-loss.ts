@@ -40,11 +40,11 @@ function forwardTable(states: readonly number[], steps: number, lp: LogProbabili
   const state = (s: number): number => states[reverse ? n - 1 - s : s];
   for (let k = 0; k < steps; k++) {
     const t = reverse ? steps - 1 - k : k;
-    for (let s = 0; s < n; s++) {
+    // Before anything, only the first blank and the first label can come.
+    for (let s = 0; s < (k === 0 ? Math.min(2, n) : n); s++) {
       const label = state(s);
-      let sum: number;
-      if (k === 0) sum = s < 2 ? 0 : none;
-      else {
+      let sum = 0;
+      if (k > 0) {
         const row = (k - 1) * n;
         // Two states on, unless that would skip a blank between equal labels (or begins at a blank).
         const skip = s >= 2 && label !== state(s - 2) ? table[row + s - 2] : none;

@@ -29,6 +29,10 @@ const named =
     return slots.flatMap(({ refused }, i) => (refused ? [i] : []));
   };
 
+/** A size argument as a list. */
+const sizes = (value: unknown): number[] =>
+  (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(Number);
+
 export const gradientExceptions: GradientException[] = [
   ...["cross_entropy", "nll_loss", "binary_cross_entropy", "multi_margin_loss"].map((op) => ({
     op: `nn.functional.${op}`,
@@ -75,6 +79,30 @@ export const gradientExceptions: GradientException[] = [
     message: /Double backward is unsupported/,
     reason: "PyTorch has no second derivative of a product with two zeros in it: an error",
   },
+  {
+    op: "nn.functional.linear_cross_entropy",
+    inputs: named(["weight"]),
+    when: (s) => (s.args[2] as { t?: string }).t === "int64",
+    reason: "a weight that requires a gradient is an error, as in PyTorch",
+  },
+  ...[1, 2, 3].map((n) => ({
+    op: `nn.functional.max_unpool${n}d`,
+    order: 1 as const,
+    when: (s: Sample) => sizes(s.kwargs.kernel_size).some((k) => sizes(s.kwargs.stride).some((stride) => stride < k)),
+    reason:
+      "where windows overlap, several elements go to one place: the last one stays, but PyTorch gives all the gradient",
+  })),
+  {
+    op: "nn.functional.ctc_loss",
+    order: 1,
+    reason: "PyTorch's gradient is that of the logits behind a log_softmax; it has no second derivative",
+  },
+  ...["nn.functional.grid_sample", "grid_sampler_2d", "grid_sampler_3d"].map((op) => ({
+    op,
+    order: 2 as const,
+    message: /derivative for aten::grid_sampler_.d_backward is not implemented/,
+    reason: "PyTorch has no second derivative of it",
+  })),
   {
     op: "normal",
     order: 1,

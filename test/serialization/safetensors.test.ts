@@ -143,6 +143,10 @@ test("files", async () => {
     await save_file({ w: torch.arange(3) }, path, { step: "12" });
     await save_file({ w: torch.arange(4) }, path, { step: "13" });
     assert.deepEqual(await readdir(join(folder, "new")), ["model.safetensors"]);
+    const state = { w: torch.arange(4), t: torch.rand(3, 5).t(), none: torch.zeros(0) };
+    await save_file(state, pathToFileURL(join(folder, "other.safetensors")), { step: "1" });
+    assert.deepEqual(new Uint8Array(await readFile(join(folder, "other.safetensors"))), save(state, { step: "1" }));
+    await rm(join(folder, "other.safetensors"));
     assert.deepEqual((await load_file(path)).w.tolist(), [0, 1, 2, 3]);
     const file = await safe_open(path);
     assert.equal(file.metadata().step, "13");

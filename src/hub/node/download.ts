@@ -2,7 +2,6 @@
 import { createReadStream, existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { RuntimeError } from "../../errors.ts";
 import type { ProgressOption } from "../index.ts";
@@ -64,7 +63,7 @@ async function copy(url: string, file: PartialFile, progress: TransferOptions["p
   const from = fileURLToPath(url);
   const { size } = await stat(from);
   await file.restart(null);
-  for await (const chunk of Readable.from(createReadStream(from)) as AsyncIterable<Uint8Array>) {
+  for await (const chunk of createReadStream(from) as AsyncIterable<Uint8Array>) {
     await file.write(chunk);
     progress?.(file.received, size);
   }

@@ -1,4 +1,5 @@
 /** Models for pictures: https://pytorch.org/vision/stable/models.html#classification */
+export { AlexNet, AlexNet_Weights, type AlexNetOptions, alexnet } from "./alexnet.ts";
 export {
   ConvNeXt,
   ConvNeXt_Base_Weights,
@@ -11,6 +12,18 @@ export {
   convnext_small,
   convnext_tiny,
 } from "./convnext.ts";
+export {
+  DenseNet,
+  DenseNet121_Weights,
+  DenseNet161_Weights,
+  DenseNet169_Weights,
+  DenseNet201_Weights,
+  type DenseNetOptions,
+  densenet121,
+  densenet161,
+  densenet169,
+  densenet201,
+} from "./densenet.ts";
 export {
   EfficientNet,
   type EfficientNetBuilderOptions,
@@ -146,6 +159,14 @@ export {
   shufflenet_v2_x2_0,
 } from "./shufflenetv2.ts";
 export {
+  SqueezeNet,
+  SqueezeNet1_0_Weights,
+  SqueezeNet1_1_Weights,
+  type SqueezeNetOptions,
+  squeezenet1_0,
+  squeezenet1_1,
+} from "./squeezenet.ts";
+export {
   Swin_B_Weights,
   Swin_S_Weights,
   Swin_T_Weights,
@@ -161,6 +182,26 @@ export {
   swin_v2_s,
   swin_v2_t,
 } from "./swin_transformer.ts";
+export {
+  VGG,
+  VGG11_BN_Weights,
+  VGG11_Weights,
+  VGG13_BN_Weights,
+  VGG13_Weights,
+  VGG16_BN_Weights,
+  VGG16_Weights,
+  VGG19_BN_Weights,
+  VGG19_Weights,
+  type VGGOptions,
+  vgg11,
+  vgg11_bn,
+  vgg13,
+  vgg13_bn,
+  vgg16,
+  vgg16_bn,
+  vgg19,
+  vgg19_bn,
+} from "./vgg.ts";
 export {
   interpolate_embeddings,
   VisionTransformer,

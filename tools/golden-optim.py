@@ -306,6 +306,31 @@ def module_cases():
     yield "BCEWithLogitsLoss", (), {"weight": weight}, [a[1], targets]
     yield from attention_cases()
     yield from transformer_cases()
+    yield from vision_cases()
+
+
+def vision_cases():
+    """Resampling, folds, unpooling, bags, and losses of large vocabularies."""
+    x4, square = (2, 3, 6, 5), (1, 8, 4, 6)
+    for options in ({"scale_factor": 2}, {"size": (3, 9), "mode": "bilinear"}, {"scale_factor": 1.5, "mode": "bicubic", "align_corners": True}):
+        yield "Upsample", (), options, [x4]
+    yield "Upsample", (), {"size": 4, "mode": "linear"}, [(2, 3, 6)]
+    yield "Upsample", (), {"size": (3, 4, 5), "mode": "trilinear"}, [(1, 2, 4, 3, 2)]
+    yield "Unfold", ((2, 3),), {"padding": 1, "stride": (2, 1)}, [x4]
+    yield "Fold", ((4, 5), 2), {"dilation": (2, 1)}, [(2, 8, 8)]
+    yield "PixelShuffle", (2,), {}, [square]
+    yield "PixelUnshuffle", (2,), {}, [square]
+    yield "ChannelShuffle", (4,), {}, [square]
+    yield "LPPool1d", (2, 3), {"stride": 2}, [(2, 3, 8)]
+    yield "LPPool2d", (2, (2, 3)), {"ceil_mode": True}, [x4]
+    yield "MaxUnpool2d", (2,), {}, [(1, 1, 2, 2), torch.tensor([[[[0, 3], [9, 14]]]])]
+    yield "FractionalMaxPool2d", (2,), {"output_ratio": 0.6}, [(2, 3, 8, 7)]
+    index = torch.tensor([[0, 2, 2], [4, 0, 1]])
+    for options in ({}, {"mode": "sum", "scale_grad_by_freq": True}, {"mode": "max", "padding_idx": 2}, {"padding_idx": 0}):
+        yield "EmbeddingBag", (5, 3), options, [index]
+    yield "AdaptiveLogSoftmaxWithLoss", (8, 10, [2, 5]), {"div_value": 2, "head_bias": True}, [(5, 8), torch.tensor([0, 9, 4, 1, 6])]
+    yield "LinearCrossEntropyLoss", (4, 5), {"bias": True}, [(3, 4), torch.tensor([1, 4, 0])]
+    yield "LSTMCell", (4, 3), {}, [(2, 4)]
 
 
 def attention_cases():

@@ -1,6 +1,7 @@
 /** Pictures by the decoders of a browser. */
 import { NotImplementedError } from "../../errors.ts";
 import type { Codec } from "./codec.ts";
+import { uprightJpeg } from "./exif.ts";
 import { type Raster, withChannels } from "./raster.ts";
 
 interface Canvas2D {
@@ -49,10 +50,11 @@ function pixelsOf(image: unknown, width: number, height: number): Raster {
 export const codec: Codec = {
   async decode(bytes, format) {
     if (format === "gif") return (await framesOf(bytes)).map((frame) => withChannels(frame, 3));
-    const bitmap = await needed("createImageBitmap")(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
+    // `imageOrientation` does not keep Chromium from turning pictures.
+    const file = format === "jpeg" ? uprightJpeg(bytes) : bytes;
+    const bitmap = await needed("createImageBitmap")(new Blob([file as Uint8Array<ArrayBuffer>]), {
       premultiplyAlpha: "none",
       colorSpaceConversion: "none",
-      imageOrientation: "none",
     });
     const picture = pixelsOf(bitmap, bitmap.width, bitmap.height);
     bitmap.close();

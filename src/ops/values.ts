@@ -67,7 +67,7 @@ export function item(self: Tensor): Value {
   if (self.count !== 1) {
     throw new RuntimeError(`a Tensor with ${self.count} elements cannot be converted to Scalar`);
   }
-  if (self.dtype === float32) return heap.f32[(self.storage.address >> 2) + self.offset];
+  if (self.dtype === float32) return heap.f32[(self.storage.address >>> 2) + self.offset];
   return reader(self)(self.offset);
 }
 

@@ -70,13 +70,13 @@ function windowLoops(p: Parameters, dims: number, tap: Tap, inputs: readonly Exp
 
 const both = (a: Expr, b: Expr): Expr => a.and(b);
 
-/** Whether any window of the pooling reaches outside of its input. */
-function reachesOutside(w: Windows, inputs: Shape, outputs: Shape): boolean {
-  return inputs.some(
-    (size, d) =>
-      w.padding[d] > 0 || (outputs[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] - w.padding[d] >= size,
-  );
-}
+/** Whether any window of a dimension reaches outside of the input. */
+const outsideIn = (w: Windows, d: number, inputs: Shape, outputs: Shape): boolean =>
+  w.padding[d] > 0 || (outputs[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] - w.padding[d] >= inputs[d];
+
+/** Whether any window of the pooling does so. */
+const reachesOutside = (w: Windows, inputs: Shape, outputs: Shape): boolean =>
+  inputs.some((_, d) => outsideIn(w, d, inputs, outputs));
 
 function lowest(type: ComputeType): Expr {
   if (type === "f32" || type === "f64") return constant(type, Number.NEGATIVE_INFINITY);
@@ -112,11 +112,11 @@ export function maxPool(x: Tensor, windows: Windows | null, outputs: Shape): { v
   const indices = allocate(dt.int64, [...lead, ...outputs]);
   if (values.count === 0) return { values, indices };
   const source = compact(x);
-  const outside = windows !== null && reachesOutside(windows, inputs, outputs);
-  if (windows !== null && !outside && numelOf(windows.kernel) <= UNROLLED) {
+  if (windows !== null && canUnroll(windows, inputs, outputs)) {
     unrolledMaxPool(source, values, indices, windows);
     return { values, indices };
   }
+  const outside = windows !== null && reachesOutside(windows, inputs, outputs);
   const mode = windows === null ? "adaptive" : outside ? "masked" : "plain";
   const taps = windows === null ? inputs.map((s, d) => mostTaps(s, outputs[d])) : windows.kernel;
   const kernel = cache.get(`max:${mode}:${dims}:${x.dtype.id}`, () => maxPoolKernel(mode, dims, x.dtype));
@@ -125,66 +125,96 @@ export function maxPool(x: Tensor, windows: Windows | null, outputs: Shape): { v
   return { values, indices };
 }
 
-/** Windows of up to this many elements that lie inside of the input are one expression, without loops. */
+/** Windows of up to this many elements are one expression, without loops. */
 const UNROLLED = 9;
 
-/** `maxPool` of small windows without padding. */
+/**
+ * Whether small windows allow it: where one reaches outside, the nearest element inside takes the place of each missing
+ * one, which changes no maximum as long as it is part of the window: unless the window is dilated.
+ */
+function canUnroll(w: Windows, inputs: Shape, outputs: Shape): boolean {
+  if (numelOf(w.kernel) > UNROLLED) return false;
+  return inputs.every((_, d) => w.dilation[d] === 1 || !outsideIn(w, d, inputs, outputs));
+}
+
+/** `maxPool` of small windows. */
 function unrolledMaxPool(x: Tensor, values: Tensor, indices: Tensor, w: Windows): void {
   const dims = w.kernel.length;
-  const key = `unrolled:${w.kernel.join("x")}:${w.stride.join("x")}:${w.dilation.join("x")}:${x.dtype.id}`;
-  const kernel = cache.get(key, (): Kernel => {
-    const p = new Parameters();
-    const inputs = p.list(dims);
-    const planes = new Axis("plane", p.next());
-    const axes = Array.from({ length: dims }, (_, d) => new Axis(`o${d}`, p.next()));
-    const number = (v: number): Expr => constant("i32", v);
-    let corner = number(0);
-    let planeSize = number(1);
-    let result: Expr = planes.index;
-    axes.forEach((axis, d) => {
-      corner = corner.mul(inputs[d]).add(axis.index.mul(number(w.stride[d])));
-      planeSize = planeSize.mul(inputs[d]);
-      result = result.mul(axis.size).add(axis.index);
+  const inputs = spatial(x, dims);
+  const outputs = spatial(values, dims);
+  const clamped = inputs.map((_, d) => outsideIn(w, d, inputs, outputs));
+  const run = (first: number, end: number, clampColumns: boolean): void => {
+    if (end <= first) return;
+    const clamps = [...clamped.slice(0, -1), clampColumns];
+    const key = `unrolled:${w.kernel.join("x")}:${w.stride.join("x")}:${w.dilation.join("x")}:${clamps}:${x.dtype.id}`;
+    const kernel = cache.get(key, () => unrolledKernel(w, clamps, x.dtype));
+    const sizes = [planesOf(x, dims), ...outputs.slice(0, -1), end - first];
+    launch(kernel, [x, values, indices], [...inputs, ...w.padding, first, outputs[dims - 1], ...sizes]);
+  };
+  const last = dims - 1;
+  // Clamped columns are loaded one by one, others by vectors: only the windows at the left and right are clamped.
+  const columns = outputs[last];
+  const left = clamped[last] ? Math.min(columns, Math.ceil(w.padding[last] / w.stride[last])) : 0;
+  const inside = inputs[last] + w.padding[last] - (w.kernel[last] - 1) * w.dilation[last] - 1;
+  const right = clamped[last] ? Math.max(left, Math.min(columns, Math.floor(inside / w.stride[last]) + 1)) : columns;
+  run(0, left, true);
+  run(left, right, false);
+  run(right, columns, true);
+}
+
+/** `clamps` says in which dimensions taps are moved inside of the input. The columns begin at a parameter. */
+function unrolledKernel(w: Windows, clamps: readonly boolean[], dtype: DType): Kernel {
+  const dims = w.kernel.length;
+  const p = new Parameters();
+  const inputs = p.list(dims);
+  const padding = p.list(dims);
+  const first = p.next();
+  const columns = p.next();
+  const planes = new Axis("plane", p.next());
+  const axes = Array.from({ length: dims }, (_, d) => new Axis(`o${d}`, p.next()));
+  const number = (v: number): Expr => constant("i32", v);
+  // Positions of the taps in their plane, in order.
+  let taps: Expr[] = [number(0)];
+  let planeSize = number(1);
+  let result: Expr = planes.index;
+  axes.forEach((axis, d) => {
+    const window = d === dims - 1 ? axis.index.add(first) : axis.index;
+    const start = window.mul(number(w.stride[d])).sub(padding[d]);
+    const steps = Array.from({ length: w.kernel[d] }, (_, t) => {
+      const at = start.add(number(t * w.dilation[d]));
+      return clamps[d] ? at.max(number(0)).min(inputs[d].sub(1)) : at;
     });
-    const start = planes.index.mul(planeSize).add(corner);
-    // Offsets of the taps, in order.
-    let offsets: Expr[] = [number(0)];
-    w.kernel.forEach((k, d) => {
-      offsets = offsets.flatMap((o) =>
-        Array.from({ length: k }, (_, t) => o.mul(inputs[d]).add(number(t * w.dilation[d]))),
-      );
-    });
-    const type = computeType(x.dtype.name);
-    let max: Expr | null = null;
-    let at = offsets[0];
-    for (const offset of offsets) {
-      const value = load(type, 0, start.add(offset));
-      if (max === null) max = value;
-      else {
-        const greater = value.gt(max);
-        const taken: Expr = value.isFloat ? greater.or(value.isnan()) : greater;
-        max = taken.select(value, max);
-        at = taken.select(offset, at);
-      }
-    }
-    return {
-      form: "row",
-      name: "max_pool",
-      buffers: [
-        { dtype: x.dtype.name, access: "read" },
-        { dtype: x.dtype.name, access: "write" },
-        { dtype: "int64", access: "write" },
-      ],
-      params: p.types,
-      outer: [planes, ...axes],
-      inner: [],
-      stages: [
-        { kind: "store", over: "outer", buffer: 1, index: result, value: max as Expr },
-        { kind: "store", over: "outer", buffer: 2, index: result, value: corner.add(at).cast("i64") },
-      ],
-    };
+    taps = taps.flatMap((before) => steps.map((at) => before.mul(inputs[d]).add(at)));
+    planeSize = planeSize.mul(inputs[d]);
+    result = result.mul(d === dims - 1 ? columns : axis.size).add(window);
   });
-  launch(kernel, [x, values, indices], [...spatial(x, dims), planesOf(x, dims), ...spatial(values, dims)]);
+  const plane = planes.index.mul(planeSize);
+  const type = computeType(dtype.name);
+  let [at] = taps;
+  let max = load(type, 0, plane.add(at));
+  for (const tap of taps.slice(1)) {
+    const value = load(type, 0, plane.add(tap));
+    const greater = value.gt(max);
+    const taken = value.isFloat ? greater.or(value.isnan()) : greater;
+    max = taken.select(value, max);
+    at = taken.select(tap, at);
+  }
+  return {
+    form: "row",
+    name: "max_pool",
+    buffers: [
+      { dtype: dtype.name, access: "read" },
+      { dtype: dtype.name, access: "write" },
+      { dtype: "int64", access: "write" },
+    ],
+    params: p.types,
+    outer: [planes, ...axes],
+    inner: [],
+    stages: [
+      { kind: "store", over: "outer", buffer: 1, index: result, value: max },
+      { kind: "store", over: "outer", buffer: 2, index: result, value: at.cast("i64") },
+    ],
+  };
 }
 
 type PoolMode = "adaptive" | "masked" | "plain";

@@ -75,6 +75,9 @@ def run(case):
     with torch.no_grad():
         golden["logits"] = floats(model.eval()(x))
     model.train()
+    if case.get("double"):
+        # Where float32 itself is more than 1e-3 away from float64, as batch norms over few elements make it.
+        model, x = model.double(), x.double()
     torch.manual_seed(2)
     loss_of(model, x, labels).backward()
     golden["gradients"] = [

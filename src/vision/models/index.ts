@@ -54,6 +54,20 @@ export {
   EfficientNet_V2_S_Weights,
 } from "./efficientnet-weights.ts";
 export {
+  GoogLeNet,
+  GoogLeNet_Weights,
+  type GoogLeNetOptions,
+  type GoogLeNetOutputs,
+  googlenet,
+} from "./googlenet.ts";
+export {
+  Inception_V3_Weights,
+  Inception3,
+  type Inception3Options,
+  type InceptionOutputs,
+  inception_v3,
+} from "./inception.ts";
+export {
   MNASNet,
   MNASNet0_5_Weights,
   MNASNet0_75_Weights,

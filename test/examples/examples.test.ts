@@ -1,13 +1,30 @@
 /** The programs of examples/ run and print what they should; the demo learns digits. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
+import * as torch from "../../src/index.ts";
+import { ResNet18_Weights, resnet18 } from "../../src/vision/models/index.ts";
 
 const root = join(import.meta.dirname, "..", "..");
+/** Holds what would be downloaded, so that no test needs a network. */
+const home = mkdtempSync(join(tmpdir(), "kindling-examples-"));
 const run = (file: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } =>
-  spawnSync(process.execPath, ["--conditions=source", join(root, file), ...args], { encoding: "utf8", cwd: root });
+  spawnSync(process.execPath, ["--conditions=source", join(root, file), ...args], {
+    encoding: "utf8",
+    cwd: root,
+    env: { ...process.env, TORCH_HOME: home },
+  });
+
+before(async () => {
+  const name = ResNet18_Weights.DEFAULT.url.split("/").at(-1) as string;
+  const folder = join(home, "hub", "checkpoints");
+  mkdirSync(folder, { recursive: true });
+  await torch.save(resnet18().state_dict(), join(folder, name));
+});
+after(() => rmSync(home, { recursive: true }));
 
 const expected: Record<string, RegExp[]> = {
   "autograd-basics": [
@@ -24,6 +41,7 @@ const expected: Record<string, RegExp[]> = {
     /\[ 2, 10 \]/,
   ],
   "optimizer-loop": [/SGD +last loss .* 9\d\.\d %/, /Adam +last loss .* 9\d\.\d %/, /RMSprop +last loss .* 9\d\.\d %/],
+  "pretrained-step": [/^loss: -?\d+\.\d+$/m, /^gradients: 62$/m],
   "own-loss": [/squared error +\d/, /log cosh +\d/, /pinball, 90 % +\d/],
 };
 

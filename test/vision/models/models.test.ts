@@ -65,9 +65,10 @@ function floats(base64: string): Float32Array {
 /** The main output first, then what auxiliary classifiers give. */
 function outputsOf(result: unknown): torch.Tensor[] {
   if (result instanceof torch.Tensor) return [result];
-  const { logits, ...rest } = { ...(result as Record<string, torch.Tensor | null>) };
-  const named = Object.entries(rest).filter(([key, value]) => !/^\d+$/.test(key) && value instanceof torch.Tensor);
-  return [logits as torch.Tensor, ...named.map(([, value]) => value as torch.Tensor)];
+  const named = result as Iterable<torch.Tensor> & { readonly logits: torch.Tensor };
+  const [logits, ...auxiliary] = named;
+  assert.equal(named.logits, logits);
+  return [logits, ...auxiliary];
 }
 
 function lossOf(model: Model, x: torch.Tensor, labels: torch.Tensor): torch.Tensor {

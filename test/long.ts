@@ -6,11 +6,15 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
-const parts = ["memory/long.ts", "serialization/long.ts"].filter((part) => part.includes(process.argv[2] ?? ""));
+const files = ["memory/long.ts", "serialization/long.ts", "vision/models/models.test.ts"];
+const parts = files.filter((part) => part.includes(process.argv[2] ?? ""));
+// Some tests of the default run have long cases too.
+const env = { ...process.env, LONG_TESTS: "1" };
 for (const part of parts) {
   console.log(`== ${part}`);
   const { status } = spawnSync(process.execPath, [...process.execArgv, join(import.meta.dirname, part)], {
     stdio: "inherit",
+    env,
   });
   if (status !== 0) process.exitCode = 1;
 }

@@ -5,10 +5,11 @@ import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import { full } from "../../ops/creation.ts";
 import type { Tensor } from "../../tensor.ts";
-import { Conv2dNormActivation, Permute, StochasticDepth } from "../ops/misc.ts";
+import { Conv2dNormActivation, Permute, StochasticDepth } from "../ops/index.ts";
+import { type LayerMaker, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder } from "./registry.ts";
-import { imageNetMetrics, type LayerMaker, makeLayer, type NormMaker } from "./utils.ts";
+import { imageNetMetrics } from "./utils.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 
 const EPS = 1e-6;

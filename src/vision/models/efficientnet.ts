@@ -7,11 +7,12 @@ import * as nn from "../../nn/index.ts";
 import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import type { Tensor } from "../../tensor.ts";
-import { Conv2dNormActivation, SqueezeExcitation, StochasticDepth } from "../ops/misc.ts";
+import { Conv2dNormActivation, SqueezeExcitation, StochasticDepth } from "../ops/index.ts";
+import { type LayerMaker, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import * as weights from "./efficientnet-weights.ts";
 import { resetNorm } from "./mobilenetv2.ts";
 import { modelBuilder } from "./registry.ts";
-import { _make_divisible, type LayerMaker, makeLayer, type NormMaker } from "./utils.ts";
+import { _make_divisible } from "./utils.ts";
 
 /** Makes a block of a stage. */
 type BlockMaker = LayerMaker<[cnf: BlockConfig, stochastic_depth_prob: number, norm_layer: NormMaker]>;

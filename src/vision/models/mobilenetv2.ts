@@ -5,17 +5,11 @@ import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import { pythonRepr } from "../../print/index.ts";
 import type { Tensor } from "../../tensor.ts";
-import { Conv2dNormActivation } from "../ops/misc.ts";
+import { Conv2dNormActivation } from "../ops/index.ts";
+import { type LayerMaker, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder } from "./registry.ts";
-import {
-  _make_divisible,
-  imageNetMetrics,
-  type LayerMaker,
-  makeLayer,
-  type NormMaker,
-  roundHalfEven,
-} from "./utils.ts";
+import { _make_divisible, imageNetMetrics, roundHalfEven } from "./utils.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 
 /** Widens by a 1 × 1 convolution, filters each channel, and narrows again; the input is added where the shapes allow. */

@@ -4,11 +4,12 @@ import * as nn from "../../nn/index.ts";
 import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import type { Tensor } from "../../tensor.ts";
-import { Conv2dNormActivation, SqueezeExcitation } from "../ops/misc.ts";
+import { Conv2dNormActivation, SqueezeExcitation } from "../ops/index.ts";
+import { type LayerMaker, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { initializeMobile } from "./mobilenetv2.ts";
 import { modelBuilder } from "./registry.ts";
-import { _make_divisible, imageNetMetrics, type LayerMaker, makeLayer, type NormMaker } from "./utils.ts";
+import { _make_divisible, imageNetMetrics } from "./utils.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 
 /** One row of the tables 1 and 2 of the paper. */

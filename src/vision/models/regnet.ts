@@ -7,11 +7,12 @@ import * as nn from "../../nn/index.ts";
 import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import type { Tensor } from "../../tensor.ts";
-import { type ActivationMaker, Conv2dNormActivation, SqueezeExcitation } from "../ops/misc.ts";
+import { type ActivationMaker, Conv2dNormActivation, SqueezeExcitation } from "../ops/index.ts";
+import { type Layer, type LayerMaker, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { resetNorm } from "./mobilenetv2.ts";
 import { modelBuilder } from "./registry.ts";
 import * as weights from "./regnet-weights.ts";
-import { _make_divisible, type Layer, type LayerMaker, makeLayer, type NormMaker, roundHalfEven } from "./utils.ts";
+import { _make_divisible, roundHalfEven } from "./utils.ts";
 
 /** What all parts of a network are made with. */
 interface Layers {

@@ -6,9 +6,10 @@
 import { NotImplementedError, ValueError } from "../../errors.ts";
 import * as nn from "../../nn/index.ts";
 import type { Tensor } from "../../tensor.ts";
+import { type Layer, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder } from "./registry.ts";
-import { imageNetMetrics, type Layer, makeLayer, type NormMaker } from "./utils.ts";
+import { imageNetMetrics } from "./utils.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 
 /** 3 × 3 convolution with padding. */

@@ -5,9 +5,10 @@ import type { Module } from "../../nn/module.ts";
 import { type Arguments, layerArguments } from "../../nn/options.ts";
 import { cat } from "../../ops/joining.ts";
 import type { Tensor } from "../../tensor.ts";
+import { type LayerMaker, makeLayer } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder } from "./registry.ts";
-import { imageNetMetrics, type LayerMaker, makeLayer } from "./utils.ts";
+import { imageNetMetrics } from "./utils.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 
 /** Channel i · n + j becomes channel j · groups + i: the channels of all groups in turn. */

@@ -12,11 +12,12 @@ import { tensor } from "../../ops/from-values.ts";
 import { cat } from "../../ops/joining.ts";
 import { Slice } from "../../ops/slice.ts";
 import type { Tensor } from "../../tensor.ts";
-import { MLP, Permute, StochasticDepth } from "../ops/misc.ts";
+import { MLP, Permute, StochasticDepth } from "../ops/index.ts";
+import { type LayerMaker, makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder } from "./registry.ts";
 import { shifted_window_attention } from "./shifted-window-attention.ts";
-import { imageNetMetrics, type LayerMaker, makeLayer, type NormMaker } from "./utils.ts";
+import { imageNetMetrics } from "./utils.ts";
 import { initializeMlp } from "./vision_transformer.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 

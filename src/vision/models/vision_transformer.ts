@@ -8,10 +8,11 @@ import { empty, zeros } from "../../ops/creation.ts";
 import { cat } from "../../ops/joining.ts";
 import { shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { type ActivationMaker, Conv2dNormActivation, MLP } from "../ops/misc.ts";
+import { type ActivationMaker, Conv2dNormActivation, MLP } from "../ops/index.ts";
+import { makeLayer, type NormMaker } from "../ops/layer-maker.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder, overwriteNamedParam } from "./registry.ts";
-import { imageNetMetrics, makeLayer, type NormMaker } from "./utils.ts";
+import { imageNetMetrics } from "./utils.ts";
 import { imageClassification, WeightsEnum } from "./weights.ts";
 
 /** One convolution of a stem, with norm and activation. Xiao et al., 2021, https://arxiv.org/abs/2106.14881 */

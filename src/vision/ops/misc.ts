@@ -3,19 +3,14 @@ import * as nn from "../../nn/index.ts";
 import type { Module } from "../../nn/module.ts";
 import { ones, zeros } from "../../ops/creation.ts";
 import type { Tensor } from "../../tensor.ts";
-import { type LayerMaker, makeLayer, type NormMaker } from "../models/utils.ts";
-
-export { StochasticDepth, stochastic_depth } from "./stochastic-depth.ts";
+import { type Layer, type LayerMaker, makeLayer, type NormMaker } from "./layer-maker.ts";
 
 /** The activation of a block, which is told `inplace` unless that is null: `nn.ReLU`, `nn.GELU`. */
 export type ActivationMaker = LayerMaker<[]> | LayerMaker<[options: { inplace?: boolean }]>;
 
-/** A layer from one tensor to another. */
-type TensorLayer = Module & ((input: Tensor) => Tensor);
-
-function makeActivation(maker: ActivationMaker, inplace: boolean | null): TensorLayer {
-  if (inplace === null) return makeLayer(maker as LayerMaker<[], TensorLayer>);
-  return makeLayer(maker as LayerMaker<[options: { inplace?: boolean }], TensorLayer>, { inplace });
+function makeActivation(maker: ActivationMaker, inplace: boolean | null): Layer {
+  if (inplace === null) return makeLayer(maker as LayerMaker<[], Layer>);
+  return makeLayer(maker as LayerMaker<[options: { inplace?: boolean }], Layer>, { inplace });
 }
 
 /** A number for all dimensions, or one for each. */
@@ -138,8 +133,8 @@ export class SqueezeExcitation extends nn.Module {
   avgpool: nn.AdaptiveAvgPool2d;
   fc1: nn.Conv2d;
   fc2: nn.Conv2d;
-  activation: TensorLayer;
-  scale_activation: TensorLayer;
+  activation: Layer;
+  scale_activation: Layer;
 
   constructor(
     input_channels: number,

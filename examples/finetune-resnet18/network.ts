@@ -28,8 +28,8 @@ export interface Evaluation {
   targets: number[];
 }
 
+/** How well a network in evaluation mode does. */
 export async function evaluate(model: ResNet, pictures: Pictures["test"]): Promise<Evaluation> {
-  model.eval();
   const predictions: number[] = [];
   const certainty: number[] = [];
   const targets: number[] = [];
@@ -41,7 +41,6 @@ export async function evaluate(model: ResNet, pictures: Pictures["test"]): Promi
       targets.push(...(labels.tolist() as number[]));
     });
   }
-  model.train();
   const right = predictions.filter((p, i) => p === targets[i]).length;
   return { accuracy: right / targets.length, predictions, certainty, targets };
 }
@@ -50,6 +49,7 @@ export async function evaluate(model: ResNet, pictures: Pictures["test"]): Promi
 export function stepTime(model: ResNet, batch: readonly [torch.Tensor, torch.Tensor], frozen: boolean): number {
   const copy = resnet18({ num_classes: (model.fc as nn.Linear).out_features });
   copy.load_state_dict(model.state_dict());
+  copy.train(!frozen);
   for (const [name, parameter] of copy.named_parameters()) parameter.requires_grad = !frozen || name.startsWith("fc.");
   const learning = [...copy.parameters()].filter((p) => p.requires_grad);
   const optimizer = new optim.SGD(learning, { lr: 0.01, momentum: 0.9 });

@@ -19,7 +19,7 @@ const HELP = `Fine-tunes a pretrained ResNet-18: freezes it, gives it a new last
   --data FOLDER    your pictures: FOLDER/train/CLASS/*.png and FOLDER/val/CLASS/*.png (.jpg needs the package sharp)
   --weights NAME   DEFAULT downloads torchvision's ImageNet weights; or a checkpoint file of a ResNet-18
   --epochs N       how many times to go through the pictures   (3)
-  --lr X           learning rate                               (0.003)
+  --lr X           learning rate                               (0.01)
   --seed N         seed of the new layer and of the order      (0)
   --quick          few pictures: under half a minute
   --help           this text`;
@@ -33,7 +33,7 @@ export function readOptions(args: string[]): Options {
         data: { type: "string" },
         weights: { type: "string" },
         epochs: { type: "string", default: "3" },
-        lr: { type: "string", default: "0.003" },
+        lr: { type: "string", default: "0.01" },
         seed: { type: "string", default: "0" },
         quick: { type: "boolean", default: false },
         help: { type: "boolean", default: false },

@@ -7,33 +7,29 @@ import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
 import type { Kernel, Stage } from "../ir/kernel.ts";
-import { numelOf, type Shape } from "../shape.ts";
+import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, fillWith } from "./copy.ts";
 import { KernelCache, launch } from "./launch.ts";
+import {
+  canUnrollAverage,
+  canUnrollMax,
+  simpleAvgPoolBackward,
+  unrolledAvgPool,
+  unrolledMaxPool,
+} from "./pooling-unrolled.ts";
+import {
+  type AverageOptions,
+  Parameters,
+  planesOf,
+  reachesOutside,
+  spatial,
+  type Windows,
+  windowSize,
+} from "./pooling-windows.ts";
 import { allocate } from "./row.ts";
 
-/** Windows of fixed size, or (with null) those that divide the input evenly among the outputs. */
-export interface Windows {
-  readonly kernel: Shape;
-  readonly stride: Shape;
-  readonly padding: Shape;
-  readonly dilation: Shape;
-}
-
 const cache = new KernelCache<string>();
-
-/** Collects i32 parameters and their values. */
-class Parameters {
-  readonly types: ComputeType[] = [];
-  next(type: ComputeType = "i32"): Expr {
-    this.types.push(type);
-    return param(type, this.types.length - 1);
-  }
-  list(count: number): Expr[] {
-    return Array.from({ length: count }, () => this.next());
-  }
-}
 
 interface WindowLoops {
   readonly outer: Axis[];
@@ -70,14 +66,6 @@ function windowLoops(p: Parameters, dims: number, tap: Tap, inputs: readonly Exp
 
 const both = (a: Expr, b: Expr): Expr => a.and(b);
 
-/** Whether any window of a dimension reaches outside of the input. */
-const outsideIn = (w: Windows, d: number, inputs: Shape, outputs: Shape): boolean =>
-  w.padding[d] > 0 || (outputs[d] - 1) * w.stride[d] + (w.kernel[d] - 1) * w.dilation[d] - w.padding[d] >= inputs[d];
-
-/** Whether any window of the pooling does so. */
-const reachesOutside = (w: Windows, inputs: Shape, outputs: Shape): boolean =>
-  inputs.some((_, d) => outsideIn(w, d, inputs, outputs));
-
 function lowest(type: ComputeType): Expr {
   if (type === "f32" || type === "f64") return constant(type, Number.NEGATIVE_INFINITY);
   return type === "i64" ? constant("i64", -(2n ** 63n)) : constant("i32", -(2 ** 31));
@@ -85,12 +73,6 @@ function lowest(type: ComputeType): Expr {
 
 const compact = (x: Tensor): Tensor =>
   x.contiguousLayout ? x : copied(x, { dtype: x.dtype, format: "contiguous_format" });
-
-function planesOf(x: Tensor, dims: number): number {
-  return x.sizes.slice(0, x.sizes.length - dims).reduce((n, s) => n * s, 1);
-}
-
-const spatial = (x: Tensor, dims: number): number[] => x.sizes.slice(x.sizes.length - dims);
 
 /** ⌈a · b / c⌉ and ⌊a · b / c⌋ for indices. */
 const scaledFloor = (a: Expr, b: Expr, c: Expr): Expr => a.mul(b).div(c);
@@ -112,7 +94,7 @@ export function maxPool(x: Tensor, windows: Windows | null, outputs: Shape): { v
   const indices = allocate(dt.int64, [...lead, ...outputs]);
   if (values.count === 0) return { values, indices };
   const source = compact(x);
-  if (windows !== null && canUnroll(windows, inputs, outputs)) {
+  if (windows !== null && canUnrollMax(windows, inputs, outputs)) {
     unrolledMaxPool(source, values, indices, windows);
     return { values, indices };
   }
@@ -123,98 +105,6 @@ export function maxPool(x: Tensor, windows: Windows | null, outputs: Shape): { v
   const geometry = windows === null ? [] : [...windows.stride, ...windows.padding, ...windows.dilation];
   launch(kernel, [source, values, indices], [...inputs, ...geometry, planesOf(x, dims), ...outputs, ...taps]);
   return { values, indices };
-}
-
-/** Windows of up to this many elements are one expression, without loops. */
-const UNROLLED = 9;
-
-/**
- * Whether small windows allow it: where one reaches outside, the nearest element inside takes the place of each missing
- * one, which changes no maximum as long as it is part of the window: unless the window is dilated.
- */
-function canUnroll(w: Windows, inputs: Shape, outputs: Shape): boolean {
-  if (numelOf(w.kernel) > UNROLLED) return false;
-  return inputs.every((_, d) => w.dilation[d] === 1 || !outsideIn(w, d, inputs, outputs));
-}
-
-/** `maxPool` of small windows. */
-function unrolledMaxPool(x: Tensor, values: Tensor, indices: Tensor, w: Windows): void {
-  const dims = w.kernel.length;
-  const inputs = spatial(x, dims);
-  const outputs = spatial(values, dims);
-  const clamped = inputs.map((_, d) => outsideIn(w, d, inputs, outputs));
-  const run = (first: number, end: number, clampColumns: boolean): void => {
-    if (end <= first) return;
-    const clamps = [...clamped.slice(0, -1), clampColumns];
-    const key = `unrolled:${w.kernel.join("x")}:${w.stride.join("x")}:${w.dilation.join("x")}:${clamps}:${x.dtype.id}`;
-    const kernel = cache.get(key, () => unrolledKernel(w, clamps, x.dtype));
-    const sizes = [planesOf(x, dims), ...outputs.slice(0, -1), end - first];
-    launch(kernel, [x, values, indices], [...inputs, ...w.padding, first, outputs[dims - 1], ...sizes]);
-  };
-  const last = dims - 1;
-  // Clamped columns are loaded one by one, others by vectors: only the windows at the left and right are clamped.
-  const columns = outputs[last];
-  const left = clamped[last] ? Math.min(columns, Math.ceil(w.padding[last] / w.stride[last])) : 0;
-  const inside = inputs[last] + w.padding[last] - (w.kernel[last] - 1) * w.dilation[last] - 1;
-  const right = clamped[last] ? Math.max(left, Math.min(columns, Math.floor(inside / w.stride[last]) + 1)) : columns;
-  run(0, left, true);
-  run(left, right, false);
-  run(right, columns, true);
-}
-
-/** `clamps` says in which dimensions taps are moved inside of the input. The columns begin at a parameter. */
-function unrolledKernel(w: Windows, clamps: readonly boolean[], dtype: DType): Kernel {
-  const dims = w.kernel.length;
-  const p = new Parameters();
-  const inputs = p.list(dims);
-  const padding = p.list(dims);
-  const first = p.next();
-  const columns = p.next();
-  const planes = new Axis("plane", p.next());
-  const axes = Array.from({ length: dims }, (_, d) => new Axis(`o${d}`, p.next()));
-  const number = (v: number): Expr => constant("i32", v);
-  // Positions of the taps in their plane, in order.
-  let taps: Expr[] = [number(0)];
-  let planeSize = number(1);
-  let result: Expr = planes.index;
-  axes.forEach((axis, d) => {
-    const window = d === dims - 1 ? axis.index.add(first) : axis.index;
-    const start = window.mul(number(w.stride[d])).sub(padding[d]);
-    const steps = Array.from({ length: w.kernel[d] }, (_, t) => {
-      const at = start.add(number(t * w.dilation[d]));
-      return clamps[d] ? at.max(number(0)).min(inputs[d].sub(1)) : at;
-    });
-    taps = taps.flatMap((before) => steps.map((at) => before.mul(inputs[d]).add(at)));
-    planeSize = planeSize.mul(inputs[d]);
-    result = result.mul(d === dims - 1 ? columns : axis.size).add(window);
-  });
-  const plane = planes.index.mul(planeSize);
-  const type = computeType(dtype.name);
-  let [at] = taps;
-  let max = load(type, 0, plane.add(at));
-  for (const tap of taps.slice(1)) {
-    const value = load(type, 0, plane.add(tap));
-    const greater = value.gt(max);
-    const taken = value.isFloat ? greater.or(value.isnan()) : greater;
-    max = taken.select(value, max);
-    at = taken.select(tap, at);
-  }
-  return {
-    form: "row",
-    name: "max_pool",
-    buffers: [
-      { dtype: dtype.name, access: "read" },
-      { dtype: dtype.name, access: "write" },
-      { dtype: "int64", access: "write" },
-    ],
-    params: p.types,
-    outer: [planes, ...axes],
-    inner: [],
-    stages: [
-      { kind: "store", over: "outer", buffer: 1, index: result, value: max },
-      { kind: "store", over: "outer", buffer: 2, index: result, value: at.cast("i64") },
-    ],
-  };
 }
 
 type PoolMode = "adaptive" | "masked" | "plain";
@@ -357,29 +247,6 @@ export function gatherFromPlanes(x: Tensor, indices: Tensor, dims: number): Tens
   return out;
 }
 
-/** How an average is divided: by a given number, by the window with its padding, or by what exists of it. */
-export interface AverageOptions {
-  readonly countPadding: boolean;
-  readonly divisor: number | null;
-}
-
-/** The divisor of window `o` in each dimension, as a product. */
-function windowSize(
-  dims: number,
-  o: (d: number) => Expr,
-  g: { kernel: Expr[]; stride: Expr[]; padding: Expr[]; inputs: readonly Expr[] },
-  countPadding: boolean,
-): Expr {
-  let product = constant("i32", 1);
-  for (let d = 0; d < dims; d++) {
-    const start = o(d).mul(g.stride[d]).sub(g.padding[d]);
-    const end = start.add(g.kernel[d]).min(g.inputs[d].add(g.padding[d]));
-    const size = countPadding ? end.sub(start) : end.min(g.inputs[d]).sub(start.max(0));
-    product = product.mul(size.max(1));
-  }
-  return product;
-}
-
 function averageKey(w: Windows, inputs: Shape, outputs: Shape, options: AverageOptions): string {
   const mode = reachesOutside(w, inputs, outputs) ? "masked" : "plain";
   return `${mode}:${options.divisor !== null ? "d" : options.countPadding ? "p" : "v"}`;
@@ -391,6 +258,10 @@ export function avgPool(x: Tensor, w: Windows, outputs: Shape, options: AverageO
   const inputs = spatial(x, dims);
   const out = allocate(x.dtype, [...x.sizes.slice(0, x.sizes.length - dims), ...outputs]);
   if (out.count === 0) return out;
+  if (canUnrollAverage(w)) {
+    unrolledAvgPool(compact(x), out, w, options);
+    return out;
+  }
   const key = averageKey(w, inputs, outputs, options);
   const kernel = cache.get(`avg:${key}:${dims}:${x.dtype.id}`, () => {
     const p = new Parameters();
@@ -449,6 +320,8 @@ export function avgPoolBackward(g: Tensor, sizes: Shape, w: Windows, options: Av
   const dims = w.kernel.length;
   const out = allocate(g.dtype, sizes);
   if (out.count === 0) return out;
+  const dense = compact(g);
+  if (simpleAvgPoolBackward(dense, out, w, options)) return out;
   const inputs = spatial(out, dims);
   const outputs = spatial(g, dims);
   const key = options.divisor !== null ? "d" : options.countPadding ? "p" : "v";
@@ -502,7 +375,7 @@ export function avgPoolBackward(g: Tensor, sizes: Shape, w: Windows, options: Av
   const taps = w.kernel.map((k, d) => Math.ceil(k / w.stride[d]));
   launch(
     kernel,
-    [compact(g), out],
+    [dense, out],
     [...outputs, ...w.stride, ...w.padding, ...w.kernel, options.divisor ?? 0, planesOf(out, dims), ...inputs, ...taps],
   );
   return out;

@@ -6,15 +6,14 @@ import type { Tensor } from "../tensor.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import {
-  type AverageOptions,
   adaptiveAverage,
   avgPool,
   avgPoolBackward,
   gatherFromPlanes,
   maxPool,
   scatterToPlanes,
-  type Windows,
 } from "./pooling-kernels.ts";
+import type { AverageOptions, Windows } from "./pooling-windows.ts";
 
 /** A number for all spatial dimensions, or one for each. */
 export type WindowSizes = number | readonly number[];

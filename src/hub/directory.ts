@@ -1,14 +1,10 @@
 /** Where downloaded files are kept: the rules of `torch.hub`, so that Python and JavaScript share them. */
+import { hasFiles } from "../serialization/source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 let directory: string | null = null;
 let warned = false;
-
-/** Whether there are files. */
-export function hasFiles(): boolean {
-  return typeof process !== "undefined" && typeof process.versions?.node === "string";
-}
 
 const environment = (): Environment => (hasFiles() ? process.env : {});
 const onWindows = (): boolean => hasFiles() && process.platform === "win32";

@@ -6,10 +6,10 @@
 import { NotImplementedError, ValueError } from "../errors.ts";
 import { bind, bindNamed } from "../ops/define/schema.ts";
 import { type LoadOptions, load as loadFile } from "../serialization/load.ts";
-import { type FileSource, openSource } from "../serialization/source.ts";
+import { type FileSource, hasFiles, openSource } from "../serialization/source.ts";
 import { looksLikeZip, ZipReader } from "../serialization/zip/reader.ts";
 import { cached } from "./browser-cache.ts";
-import { expandUser, get_dir, hasFiles, joinPath } from "./directory.ts";
+import { expandUser, get_dir, joinPath } from "./directory.ts";
 
 export { get_dir, set_dir } from "./directory.ts";
 

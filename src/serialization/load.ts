@@ -22,7 +22,7 @@ export interface LoadOptions {
 
 /**
  * Loads what `torch.save` wrote, here or in Python: tensors, parameters, numbers, texts, and dicts, lists, tuples and
- * sets of them. `f` is a path (in Node), an http(s) address, bytes, a Blob or a Response. Tensors that shared memory
+ * sets of them. `f` is a path (in a browser relative to the page), an http(s) address, bytes, a Blob or a Response. Tensors that shared memory
  * share it again. Dicts come as objects without a prototype, or as a Map where keys are neither texts nor indices.
  * Throws UnpicklingError for what is not data (a whole pickled module, an unknown class), RuntimeError for damaged files.
  *
@@ -43,9 +43,14 @@ export async function load<T = unknown>(f: FileSource, options: LoadOptions = {}
   if (isPath && /\.safetensors$/i.test(String(f)) && !/^\w+:/.test(String(f))) {
     return (await loadSafetensorsFile(String(f))) as T;
   }
-  const source = await openSource(f, progress);
+  let isReceived = false;
+  const source = await openSource(f, (done, total) => {
+    isReceived = true;
+    progress?.(done, total);
+  });
   try {
-    return (await loadFrom(source, map, progress)) as T;
+    // What came from the network is in memory: reading it there is not counted again.
+    return (await loadFrom(source, map, isReceived ? null : progress)) as T;
   } finally {
     source.close();
   }

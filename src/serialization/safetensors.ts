@@ -3,7 +3,7 @@
  * Models of several files, with an index beside them, are in sharded.ts. Source: https://huggingface.co/docs/safetensors
  */
 import "../ops/methods.ts";
-import { KeyError, ValueError } from "../errors.ts";
+import { KeyError, NotImplementedError, ValueError } from "../errors.ts";
 import { isOptions } from "../keywords.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
@@ -17,7 +17,7 @@ import {
   parseHeader,
 } from "./safetensors-header.ts";
 import { isIndexFile, loadSharded } from "./sharded.ts";
-import { type ByteSource, type FileSource, openSource, type Progress } from "./source.ts";
+import { type ByteSource, type FileSource, hasFiles, openSource, type Progress } from "./source.ts";
 import { readTensor, tensorOfBytes, withBytes } from "./tensor-data.ts";
 
 export type { Metadata } from "./safetensors-header.ts";
@@ -53,6 +53,7 @@ export async function save_file(
   filename: string | URL,
   metadata: Metadata | null = null,
 ): Promise<void> {
+  if (!hasFiles()) throw new NotImplementedError("save_file: a browser has no files: use save");
   const { bytes, order } = formatHeader(checkedTensors(tensors), checkedMetadata(metadata));
   await (await import("./node/save-safetensors.ts")).saveTensors(filename, bytes, order);
 }

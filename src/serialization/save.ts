@@ -1,5 +1,7 @@
 /** `torch.save`: https://pytorch.org/docs/stable/generated/torch.save.html */
+import { NotImplementedError } from "../errors.ts";
 import { describe } from "../shape.ts";
+import { hasFiles } from "./source.ts";
 import { type Encoded, encode, encodedSize, writeArchive } from "./torch-file/encode.ts";
 
 /** What `torch.save` can write to beside a file: a stream, or anything with a `write`. */
@@ -15,6 +17,7 @@ export type SaveTarget = string | URL | WritableStream<Uint8Array> | { write(byt
  */
 export async function save(obj: unknown, f: SaveTarget): Promise<void> {
   if (typeof f === "string" || f instanceof URL) {
+    if (!hasFiles()) throw new NotImplementedError("save: a browser has no files: use torch.serialization.to_bytes");
     const { saveFile } = await import("./node/save-file.ts");
     await saveFile(obj, f);
     return;

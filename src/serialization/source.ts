@@ -102,17 +102,35 @@ export async function readResponse(response: Response, progress?: Progress | nul
   return out;
 }
 
-/** What files can be read from: a path (in Node), an http(s) or file address, bytes, a Blob, or a response of `fetch`. */
+/** Whether there are files, as in Node. In a browser a path is an address, relative to the page. */
+export function hasFiles(): boolean {
+  return typeof process !== "undefined" && typeof process.versions?.node === "string";
+}
+
+async function readAddress(address: string, progress?: Progress | null): Promise<Uint8Array> {
+  let response: Response;
+  try {
+    response = await fetch(address);
+  } catch (cause) {
+    throw new RuntimeError(`cannot fetch ${address}: ${(cause as Error).message}`, { cause });
+  }
+  return readResponse(response, progress);
+}
+
+/**
+ * What files can be read from: a path (in a browser relative to the page), an http(s) or file address, bytes, a Blob, or
+ * a response of `fetch`.
+ */
 export type FileSource = string | URL | ArrayBufferLike | ArrayBufferView | Blob | Response;
 
 /** Opens `from`. `progress` is told of bytes that come from the network. */
 export async function openSource(from: FileSource, progress?: Progress | null): Promise<ByteSource> {
   if (typeof from === "string" || from instanceof URL) {
     const address = String(from);
-    if (/^https?:\/\//i.test(address)) {
-      return new MemorySource(await readResponse(await fetch(address), progress), address);
+    if (/^(data|blob):/i.test(address)) return new MemorySource(await readAddress(address, progress));
+    if (/^https?:\/\//i.test(address) || !hasFiles()) {
+      return new MemorySource(await readAddress(address, progress), address);
     }
-    if (/^(data|blob):/i.test(address)) return new MemorySource(await readResponse(await fetch(address), progress));
     const { NodeFile } = await import("./node/source.ts");
     return new NodeFile(from);
   }

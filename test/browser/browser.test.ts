@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
-import { inflateSync } from "node:zlib";
+import { gzipSync, inflateSync } from "node:zlib";
 import * as torch from "../../src/index.ts";
 import * as safetensors from "../../src/serialization/safetensors.ts";
 import * as vision from "../../src/vision/index.ts";
@@ -63,6 +63,19 @@ async function pageSource(): Promise<string> {
 
 const state = { "layer.weight": torch.arange(6).view(2, 3), "layer.bias": torch.tensor([0.5, -1]) };
 
+/** A file of MNIST's format, with bytes. */
+function idx(shape: readonly number[], value: (place: number) => number): Uint8Array {
+  const length = shape.reduce((a, b) => a * b);
+  return Uint8Array.from([
+    0,
+    0,
+    8,
+    shape.length,
+    ...shape.flatMap((n) => [0, 0, n >> 8, n & 255]),
+    ...Array.from({ length }, (_, i) => value(i)),
+  ]);
+}
+
 /** The files that are made for the page, by path. */
 async function madeFiles(): Promise<Map<string, string | Uint8Array>> {
   const bytes = torch.serialization.to_bytes(state);
@@ -94,6 +107,8 @@ async function madeFiles(): Promise<Map<string, string | Uint8Array>> {
     ["/part-2.safetensors", safetensors.save({ "layer.bias": bias })],
     ["/model.safetensors.index.json", JSON.stringify(index)],
     ["/images.json", JSON.stringify(images)],
+    ["/data/FashionMNIST/raw/t10k-images-idx3-ubyte.gz", gzipSync(idx([3, 28, 28], (i) => 1 + Math.floor(i / 784)))],
+    ["/data/FashionMNIST/raw/t10k-labels-idx1-ubyte", idx([3], (i) => [7, 0, 9][i])],
     ["/rgb8.png", Buffer.from(golden["rgb8.png"].file, "base64")],
   ]);
 }

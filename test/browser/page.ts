@@ -145,10 +145,38 @@ export async function runChecks(): Promise<readonly Result[]> {
     );
     return describeValue(torch, loaded);
   });
-  await check("a model with weights from an address", async () => {
+  await check("a model's weights", async () => {
     const net = vision.models.squeezenet1_1({ num_classes: 2 });
     const state = await torch.load(torch.serialization.to_bytes(net.state_dict()));
     assertEqual(String(net.load_state_dict(state as Record<string, torch.Tensor>)), "<All keys matched successfully>");
+    // The official file cannot be had here: another one at its address must be refused.
+    const realFetch = globalThis.fetch;
+    const addresses: string[] = [];
+    globalThis.fetch = (address, options) => {
+      addresses.push(String(address));
+      return realFetch("/shared.pt", options);
+    };
+    try {
+      const load = vision.models.squeezenet1_1({ weights: "DEFAULT" });
+      await assertRejects(load, torch.RuntimeError, /invalid hash value \(expected "b8a52dc0"/);
+    } finally {
+      globalThis.fetch = realFetch;
+    }
+    assertEqual(addresses, ["https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"]);
+  });
+
+  await check("a dataset from the server", async () => {
+    const { FashionMNIST } = vision.datasets;
+    const data = await FashionMNIST.load("data", { train: false, transform: new vision.transforms.ToTensor() });
+    assertEqual(data.length, 3);
+    const batches: unknown[] = [];
+    for await (const [images, targets] of new torch.utils.data.DataLoader(data, { batch_size: 2 })) {
+      batches.push([images.shape, targets.tolist()]);
+    }
+    assertEqual(batches, [[[2, 1, 28, 28], [7, 0]], [[1, 1, 28, 28], [9]]]); // biome-ignore format: a list of batches
+    assertEqual(data.data.select(0, 2).unique().tolist(), [3]);
+    const absent = FashionMNIST.load("absent", { download: true });
+    await assertRejects(absent, torch.NotImplementedError, /a browser has no folder for/);
   });
 
   await check("decode_image", async () => {

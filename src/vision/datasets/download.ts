@@ -1,5 +1,6 @@
 /** Getting files of datasets: from a folder, from a web server, from mirrors. */
-import { RuntimeError } from "../../errors.ts";
+import { NotImplementedError, RuntimeError } from "../../errors.ts";
+import { hasFiles } from "../../serialization/source.ts";
 import { gunzip } from "./idx.ts";
 
 /** Called as a download proceeds; `total` is null where the server does not say it. */
@@ -28,7 +29,8 @@ export async function readDataFile(folder: string, name: string): Promise<Uint8A
 }
 
 async function readFrom(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
-  if (isAddress(path)) {
+  // In a browser a folder is an address relative to the page.
+  if (isAddress(path) || !hasFiles()) {
     const response = await fetch(path);
     if (response.status === 404 || response.status === 403) return null;
     if (!response.ok) throw new RuntimeError(`${path}: HTTP ${response.status} ${response.statusText}`);
@@ -63,6 +65,11 @@ export async function downloadVerified(
   progress: Progress | null,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (isAddress(folder)) throw new RuntimeError(`cannot store a download under ${folder}: give a folder as root`);
+  if (!hasFiles()) {
+    throw new NotImplementedError(
+      `a browser has no folder for ${file}: put it on your server and give its address as root`,
+    );
+  }
   const files = await import("./node/files.ts");
   const problems: string[] = [];
   for (const address of addresses) {

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -57,5 +58,34 @@ if (modules.includes("index.js")) {
   assert.equal(String(x.grad), "tensor([[2., 5.],\n        [6., 8.]])");
   torch.manual_seed(0);
   assert.equal(String(torch.rand(2, 3)), "tensor([[0.4963, 0.7682, 0.0885],\n        [0.1320, 0.3074, 0.6341]])");
+
+  // Files of PyTorch, and of our own.
+  const checkpoint = fileURLToPath(new URL("../test/golden/checkpoints/state-dict.pt", import.meta.url));
+  const state = await torch.load(checkpoint);
+  assert.ok(Object.values(state).some(torch.is_tensor));
+  const folder = mkdtempSync(join(tmpdir(), "kindling-smoke-"));
+  try {
+    await torch.save(state, join(folder, "saved.pt"));
+    assert.equal(String(Object.entries(await torch.load(join(folder, "saved.pt")))), String(Object.entries(state)));
+    const safetensors = await import("kindling/safetensors");
+    await safetensors.save_file({ x: torch.arange(3) }, join(folder, "x.safetensors"));
+    assert.deepEqual((await safetensors.load_file(join(folder, "x.safetensors"))).x.tolist(), [0, 1, 2]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+
+  // The first weights are those of torchvision.
+  const vision = await import("kindling/vision");
+  torch.manual_seed(0);
+  const net = vision.models.resnet18({ num_classes: 10 });
+  assert.equal(
+    String(net.conv1.weight.flatten().narrow(0, 0, 3)),
+    "tensor([0.0022, 0.0353, 0.0161], grad_fn=<SliceBackward0>)",
+  );
+  const loss = torch.nn.functional.cross_entropy(net(torch.randn(2, 3, 64, 64)), torch.tensor([1, 2]));
+  loss.backward();
+  assert.ok(Number.isFinite(loss.item()) && net.conv1.weight.grad.abs().sum().item() > 0);
+  const picture = torch.arange(48, { dtype: torch.uint8 }).view(3, 4, 4);
+  assert.ok(torch.equal(await vision.io.decode_image(await vision.io.encode_png(picture)), picture));
 }
 console.log(`dist/ works on Node ${process.version}: ${modules.length} modules`);

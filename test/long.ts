@@ -6,7 +6,12 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
-const files = ["memory/long.ts", "serialization/long.ts", "vision/models/models.test.ts"];
+const files = [
+  "memory/long.ts",
+  "serialization/long.ts",
+  "vision/models/states.test.ts",
+  "vision/models/models.test.ts",
+];
 const parts = files.filter((part) => part.includes(process.argv[2] ?? ""));
 // Some tests of the default run have long cases too.
 const env = { ...process.env, LONG_TESTS: "1" };

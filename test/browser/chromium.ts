@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 /** The program: what CHROMIUM_PATH says, else one in the usual places; null if there is none. */
 export function findChromium(): string | null {
@@ -62,6 +63,11 @@ export class Chromium implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { child } = this;
     if (child.pid !== undefined) {
+      // Asked politely it ends its helpers itself; what is left of the group after that is killed.
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill("SIGTERM");
+        await Promise.race([once(child, "exit"), setTimeout(5000, null, { ref: false })]);
+      }
       const closed = child.exitCode === null && child.signalCode === null ? once(child, "exit") : null;
       try {
         process.kill(-child.pid, "SIGKILL");

@@ -78,6 +78,7 @@ for (let epoch = 1; epoch <= options.epochs; epoch++) {
 
 // A checkpoint, and the same answers from a new network that reads it.
 const checkpoint = join(output, "mnist.safetensors");
+await mkdir(output, { recursive: true });
 await save_file(net.state_dict(), checkpoint, { epochs: String(options.epochs), seed: String(options.seed) });
 const restored = new Net();
 restored.load_state_dict(await load_file(checkpoint));
@@ -88,7 +89,6 @@ if (final.predictions.some((p, i) => p !== tests[tests.length - 1].predictions[i
 console.log(`checkpoint ${relative(process.cwd(), checkpoint)} loaded into a new network: ${percent(final.accuracy)}`);
 
 const page = join(output, "mnist.html");
-await mkdir(output, { recursive: true });
 const html = renderReport({ options, trained: chosen.length, losses, tests, speed, net: restored, digits: testDigits });
 await writeFile(page, html);
 console.log(`the page about it: ${relative(process.cwd(), page)}`);

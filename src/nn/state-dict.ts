@@ -1,8 +1,9 @@
 /** A module's state as PyTorch names it, and loading it back. */
 import { no_grad } from "../autograd/mode.ts";
 import { RuntimeError } from "../errors.ts";
+import { isOptions } from "../keywords.ts";
 import { sizeToString } from "../print/index.ts";
-import { sameShape } from "../shape.ts";
+import { describe, sameShape } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import type { Module } from "./module.ts";
 import { Parameter } from "./parameter.ts";
@@ -83,7 +84,7 @@ function planLoad(
     const given = state[key];
     if (!is_tensor(given)) {
       plan.errors.push(
-        `While copying the parameter named "${key}", expected torch.Tensor or Tensor-like object from checkpoint but received ${given === null ? "None" : typeof given}`,
+        `While copying the parameter named "${key}", expected torch.Tensor or Tensor-like object from checkpoint but received <class '${describe(given)}'>`,
       );
       continue;
     }
@@ -114,8 +115,9 @@ export function loadState(
   state: Readonly<Record<string, unknown>>,
   options: { strict: boolean; assign: boolean },
 ): IncompatibleKeys {
-  if (typeof state !== "object" || state === null) {
-    throw new TypeError(`Expected state_dict to be dict-like, got ${typeof state}.`);
+  if (!isOptions(state)) {
+    const hint = (state as unknown) instanceof Promise ? " Loading is asynchronous: await it first." : "";
+    throw new TypeError(`Expected state_dict to be dict-like, got <class '${describe(state)}'>.${hint}`);
   }
   const plan: LoadPlan = { copies: [], missing: [], unexpected: [], errors: [] };
   planLoad(module, { ...state }, metadataOf(state), "", plan);

@@ -1,7 +1,8 @@
 /** The base of optimizers: https://pytorch.org/docs/stable/optim.html */
 import { enable_grad, no_grad } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
-import { RuntimeError, ValueError } from "../errors.ts";
+import { KeyError, RuntimeError, ValueError } from "../errors.ts";
+import { isOptions } from "../keywords.ts";
 import { checkKeywords } from "../ops/define/schema.ts";
 import { pythonRepr } from "../print/index.ts";
 import { describe } from "../shape.ts";
@@ -143,6 +144,11 @@ export abstract class Optimizer<O extends object> {
 
   /** Takes over a state in PyTorch's form: its groups' options, and copies of its tensors. */
   load_state_dict(state_dict: OptimizerState): void {
+    if (!isOptions(state_dict)) {
+      const hint = (state_dict as unknown) instanceof Promise ? ". Loading is asynchronous: await it first" : "";
+      throw new TypeError(`expected the state dict of an optimizer, but got ${describe(state_dict)}${hint}`);
+    }
+    for (const key of ["param_groups", "state"]) if (!Object.hasOwn(state_dict, key)) throw new KeyError(`'${key}'`);
     const saved = state_dict.param_groups;
     if (!Array.isArray(saved) || saved.length !== this.param_groups.length) {
       throw new ValueError("loaded state dict has a different number of parameter groups");
@@ -169,6 +175,8 @@ export abstract class Optimizer<O extends object> {
     }
     this.param_groups = saved.map((group, g) => ({
       ...group,
+      // Earlier versions of PyTorch had fewer options.
+      ...Object.fromEntries(Object.entries(this.defaults).filter(([name]) => !Object.hasOwn(group, name))),
       params: this.param_groups[g].params,
     })) as unknown as ParamGroup<O>[];
     this.state.clear();

@@ -40,9 +40,7 @@ export async function load<T = unknown>(f: FileSource, options: LoadOptions = {}
   }
   const isPath = typeof f === "string" || f instanceof URL;
   if (mmap === true && !isPath) throw new ValueError("f must be a file path in order to use the mmap argument");
-  if (isPath && /\.safetensors$/i.test(String(f)) && !/^\w+:/.test(String(f))) {
-    return (await loadSafetensorsFile(String(f))) as T;
-  }
+  if (isPath && /\.safetensors$/i.test(String(f))) return (await loadSafetensorsFile(f, { progress })) as T;
   let isReceived = false;
   const source = await openSource(f, (done, total) => {
     isReceived = true;

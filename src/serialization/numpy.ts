@@ -9,7 +9,7 @@ import { numelOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { parseLiteral, Tuple } from "./python-literal.ts";
 import { type ByteSource, type FileSource, MemorySource, openSource, type Progress } from "./source.ts";
-import { tensorFrom } from "./tensor-data.ts";
+import { swapBytes, tensorFrom } from "./tensor-data.ts";
 import { crc32 } from "./zip/crc32.ts";
 import { looksLikeZip, ZipReader } from "./zip/reader.ts";
 
@@ -101,15 +101,11 @@ async function readArray(source: ByteSource): Promise<Tensor> {
   }
   const fill = async (target: (done: number) => Uint8Array): Promise<void> => {
     await source.readInto(start, nbytes, target);
-    if (bigEndian && dtype.itemsize > 1) swapBytes(target(0), dtype.itemsize);
+    if (bigEndian) swapBytes(target(0), dtype.itemsize);
   };
   // In Fortran's order the first dimension varies fastest: the values of the transpose.
   const x = await tensorFrom(fill, dtype, fortran ? [...shape].reverse() : shape);
   return fortran && shape.length > 1 ? x.permute(shape.map((_, d) => shape.length - 1 - d)) : x;
-}
-
-function swapBytes(bytes: Uint8Array, size: number): void {
-  for (let at = 0; at + size <= bytes.length; at += size) bytes.subarray(at, at + size).reverse();
 }
 
 function damaged(source: ByteSource, problem: string): ValueError {

@@ -10,7 +10,8 @@ export type SaveTarget = string | URL | WritableStream<Uint8Array> | { write(byt
 /**
  * Saves `obj` so that `torch.load`, here and in Python, gives it back: tensors (which may share memory), parameters,
  * numbers, texts, booleans, null, and objects, Maps, arrays and Sets of them. `f` is a path in Node, where the file
- * appears whole or not at all; elsewhere a WritableStream, which is closed, or an object with `write(bytes)`.
+ * appears whole or not at all, in a folder that exists; elsewhere a WritableStream, which is closed, or an object with
+ * `write(bytes)`.
  *
  * Tensors are read when the file is written: await the result before changing them. Throws TypeError for what cannot be
  * saved, such as a module itself instead of its `state_dict()`.

@@ -146,14 +146,15 @@ export async function save_torch_state_dict(
   }
   const shards = splitIntoShards(state_dict, parseSize(given.max_shard_size));
   const metadata = { format: "pt", ...given.metadata };
-  const folder = save_directory.replace(/[/\\]*$/, "/");
+  const folder = save_directory === "" ? "./" : save_directory.replace(/[/\\]*$/, "/");
   const { save_file } = await import("./safetensors.ts");
   const count = Math.max(1, shards.length);
   const names = Array.from({ length: count }, (_, i) =>
     pattern.replace("{suffix}", count === 1 ? "" : `-${fiveDigits(i + 1)}-of-${fiveDigits(count)}`),
   );
-  for (const [i, name] of names.entries()) await save_file(shards[i]?.tensors ?? {}, folder + name, metadata);
   const files = await import("./node/files.ts");
+  await files.makeFolder(folder);
+  for (const [i, name] of names.entries()) await save_file(shards[i]?.tensors ?? {}, folder + name, metadata);
   const index = `${pattern.replace("{suffix}", "")}.index.json`;
   if (count > 1) await files.writeWhole(folder + index, new TextEncoder().encode(formatIndex(shards, names)));
   const [start, end] = pattern.split("{suffix}");

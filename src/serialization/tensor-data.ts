@@ -38,12 +38,18 @@ function bytesOf(memory: Storage): (done: number) => Uint8Array {
   return (done) => heap.u8.subarray(memory.address + done, memory.address + memory.nbytes);
 }
 
+/** Turns the bytes of each element around, in place. */
+export function swapBytes(bytes: Uint8Array, size: number): void {
+  if (size > 1) for (let at = 0; at + size <= bytes.length; at += size) bytes.subarray(at, at + size).reverse();
+}
+
+/** Kernels take the byte of a bool for 0 or 1. */
+export function normalizeBooleans(bytes: Uint8Array): void {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] > 1) bytes[i] = 1;
+}
+
 function finish(memory: Storage, dtype: dt.DType, shape: Shape): Tensor {
-  if (dtype === dt.bool && memory.nbytes > 0) {
-    // Kernels take the byte of a bool for 0 or 1.
-    const bytes = bytesOf(memory)(0);
-    for (let i = 0; i < bytes.length; i++) if (bytes[i] > 1) bytes[i] = 1;
-  }
+  if (dtype === dt.bool) normalizeBooleans(bytesOf(memory)(0));
   return new Tensor(memory, dtype, [...shape], contiguousStrides(shape), 0);
 }
 

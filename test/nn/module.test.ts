@@ -237,7 +237,7 @@ test("loading what does not fit", () => {
       '\tMissing key(s) in state_dict: "0.bias". \n' +
       '\tUnexpected key(s) in state_dict: "x", "a.b", "0.foo". \n' +
       "\tsize mismatch for 0.weight: copying a param with shape torch.Size([3, 3]) from checkpoint, the shape in current model is torch.Size([3, 2]).\n" +
-      '\tWhile copying the parameter named "1.bias", expected torch.Tensor or Tensor-like object from checkpoint but received number',
+      "\tWhile copying the parameter named \"1.bias\", expected torch.Tensor or Tensor-like object from checkpoint but received <class 'int'>",
   );
   assert.match(
     message(() => net.load_state_dict({ "0.weight": torch.zeros(3) }, false)),
@@ -260,9 +260,20 @@ test("loading what does not fit", () => {
     message(() => net.load_state_dict(state)),
     /Missing key\(s\) in state_dict: "1\.num_batches_tracked"\./,
   );
+  for (const [given, type] of [
+    [3, "int"],
+    [null, "NoneType"],
+    [[torch.ones(1)], "list"],
+    [new Map([["0.bias", torch.ones(3)]]), "Map"],
+  ] as const) {
+    assert.equal(
+      message(() => net.load_state_dict(given as never)),
+      `TypeError: Expected state_dict to be dict-like, got <class '${type}'>.`,
+    );
+  }
   assert.match(
-    message(() => net.load_state_dict(3 as never)),
-    /^TypeError: Expected state_dict to be dict-like, got/,
+    message(() => net.load_state_dict(Promise.resolve({}) as never)),
+    /<class 'Promise'>\. .* await it first/,
   );
 });
 

@@ -1,6 +1,19 @@
 /** Saving is atomic: the file under the name is always a whole one. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -23,6 +36,7 @@ test("a process that is killed while it saves leaves a whole file", async () => 
 });
 
 test("a save that fails keeps the old file and leaves no other", async () => {
+  mkdirSync(join(folder, "own"));
   const path = join(folder, "own", "x.pt");
   await torch.save({ x: torch.ones(2) }, path);
   const before = readFileSync(path);
@@ -32,6 +46,7 @@ test("a save that fails keeps the old file and leaves no other", async () => {
 });
 
 test("saves to one name at once leave one of them", async () => {
+  mkdirSync(join(folder, "many"));
   const path = join(folder, "many", "x.pt");
   await Promise.all(Array.from({ length: 8 }, (_, i) => torch.save({ x: torch.full([1000], i), i }, path)));
   const { x, i } = await torch.load<{ x: torch.Tensor; i: number }>(path);
@@ -41,6 +56,31 @@ test("saves to one name at once leave one of them", async () => {
 
 test("a name that cannot be written to", async () => {
   writeFileSync(join(folder, "file"), "");
-  await assert.rejects(torch.save({}, join(folder, "file", "x.pt")));
+  const missing = (path: string) => ({ name: "RuntimeError", message: `Parent directory ${path} does not exist.` });
+  await assert.rejects(torch.save({}, join(folder, "file", "x.pt")), missing(join(folder, "file")));
   assert.equal(readFileSync(join(folder, "file"), "utf8"), "");
+  await assert.rejects(torch.save({}, join(folder, "a", "b", "x.pt")), missing(join(folder, "a", "b")));
+  assert.ok(!existsSync(join(folder, "a")));
+  const before = readdirSync(folder);
+  await assert.rejects(torch.save({}, folder), { name: "RuntimeError", message: `${folder} is a directory` });
+  assert.deepEqual(readdirSync(folder), before);
+});
+
+test("a link stays one, and permissions stay", { skip: process.platform === "win32" }, async () => {
+  const place = join(folder, "links");
+  mkdirSync(place);
+  writeFileSync(join(place, "real.pt"), "", { mode: 0o600 });
+  symlinkSync("real.pt", join(place, "latest.pt"));
+  await torch.save({ epoch: 3 }, join(place, "latest.pt"));
+  assert.ok(lstatSync(join(place, "latest.pt")).isSymbolicLink());
+  assert.deepEqual({ ...(await torch.load<object>(join(place, "real.pt"))) }, { epoch: 3 });
+  assert.equal(statSync(join(place, "real.pt")).mode & 0o777, 0o600);
+});
+
+test("a pipe stays one, and gets the file", { skip: process.platform === "win32" }, async () => {
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const [bytes] = await Promise.all([readFile(pipe), torch.save({ epoch: 3 }, pipe)]);
+  assert.deepEqual({ ...(await torch.load<object>(bytes)) }, { epoch: 3 });
+  assert.ok(statSync(pipe).isFIFO());
 });

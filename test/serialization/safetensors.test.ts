@@ -1,7 +1,7 @@
 /** Safetensors files: bytes as the Python package writes them, and everything damaged refused. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -140,6 +140,10 @@ test("files", async () => {
   const folder = await mkdtemp(join(tmpdir(), "kindling-safetensors-"));
   try {
     const path = join(folder, "new", "model.safetensors");
+    await assert.rejects(save_file({ w: torch.arange(3) }, path), {
+      message: /^Parent directory .*new does not exist\.$/,
+    });
+    await mkdir(join(folder, "new"));
     await save_file({ w: torch.arange(3) }, path, { step: "12" });
     await save_file({ w: torch.arange(4) }, path, { step: "13" });
     assert.deepEqual(await readdir(join(folder, "new")), ["model.safetensors"]);
@@ -152,6 +156,9 @@ test("files", async () => {
     assert.equal(file.metadata().step, "13");
     assert.deepEqual((await file.get_tensor("w")).tolist(), [0, 1, 2, 3]);
     file.close();
+    for (const address of [path, pathToFileURL(path)]) {
+      assert.deepEqual((await torch.load<Record<string, torch.Tensor>>(address)).w.tolist(), [0, 1, 2, 3]);
+    }
     assert.deepEqual((await load_file(pathToFileURL(path))).w.tolist(), [0, 1, 2, 3]);
     assert.deepEqual((await load_file(new Blob([await readFile(path)]))).w.tolist(), [0, 1, 2, 3]);
     assert.deepEqual((await load_file(new Response(await readFile(path)))).w.tolist(), [0, 1, 2, 3]);

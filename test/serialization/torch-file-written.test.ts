@@ -40,7 +40,7 @@ describe("targets", () => {
   test("a path, with the file's name inside", async () => {
     const folder = mkdtempSync(join(tmpdir(), "kindling-"));
     try {
-      const path = join(folder, "new", "my model.v2.pt");
+      const path = join(folder, "my model.v2.pt");
       await torch.save(value, path);
       const saved = new Uint8Array(readFileSync(path));
       await check(saved);

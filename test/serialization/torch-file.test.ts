@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { describe, test } from "node:test";
 import * as torch from "../../src/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -119,7 +120,19 @@ describe("sources", () => {
   });
   test("what is no source", async () => {
     await assert.rejects(torch.load(5 as never), TypeError);
-    await assert.rejects(torch.load(goldenPath("missing.pt")), { code: "ENOENT" });
+    const missing = goldenPath("missing.pt");
+    await assert.rejects(torch.load(missing), {
+      name: "FileNotFoundError",
+      message: `[Errno 2] No such file or directory: '${missing}'`,
+      code: "ENOENT",
+    });
+    await assert.rejects(torch.load(tmpdir()), { name: "RuntimeError", message: /is a directory$/ });
+  });
+  test("checksums in the archive are not compared, as in PyTorch", async () => {
+    const file = torch.serialization.to_bytes({ x: torch.tensor([1, 2, 3], { dtype: torch.uint8 }) });
+    const at = file.findIndex((_, i) => file[i] === 1 && file[i + 1] === 2 && file[i + 2] === 3);
+    file[at] = 9;
+    assert.deepEqual((await torch.load<{ x: torch.Tensor }>(file)).x.tolist(), [9, 2, 3]);
   });
 });
 
@@ -207,4 +220,27 @@ test("step counts that are numbers, as before PyTorch 1.12", async () => {
     return train(model, optimizer, 3, 6);
   });
   assert.deepEqual(losses[0], losses[1]);
+});
+
+describe("what an optimizer does not take", () => {
+  const make = () => new torch.optim.Adam([new torch.nn.Parameter(torch.ones(2))], { lr: 0.5, maximize: true });
+  test("no state dict", () => {
+    const load = (state: unknown) => () => make().load_state_dict(state as never);
+    assert.throws(load({}), { name: "KeyError", message: "'param_groups'" });
+    assert.throws(load({ param_groups: [{ params: [0] }] }), { name: "KeyError", message: "'state'" });
+    assert.throws(load([]), { name: "TypeError", message: /but got list$/ });
+    assert.throws(load(torch.load(goldenPath("adam.pt"))), { name: "TypeError", message: /Promise.*await/ });
+  });
+  test("options that the state of an earlier PyTorch lacks are the optimizer's", () => {
+    const optimizer = make();
+    const old = { params: [0], lr: 0.25, betas: [0.5, 0.5], eps: 1e-6, weight_decay: 0, initial_lr: 3 };
+    optimizer.load_state_dict({ state: {}, param_groups: [old] });
+    const { params, ...options } = optimizer.param_groups[0];
+    assert.equal(params.length, 1);
+    assert.deepEqual(Object.keys(options).sort(), [...Object.keys(optimizer.defaults), "initial_lr"].sort());
+    assert.equal(options.lr, 0.25);
+    assert.equal(options.initial_lr, 3);
+    assert.equal(options.amsgrad, false);
+    assert.equal(options.maximize, true);
+  });
 });

@@ -1,11 +1,10 @@
 /** Saving checkpoints to files, in Node. */
-import { writeSync } from "node:fs";
 import { basename } from "node:path";
 import * as zlib from "node:zlib";
 import { encode, writeArchive } from "../torch-file/encode.ts";
 import { crc32 } from "../zip/crc32.ts";
 import type { Checksum } from "../zip/writer.ts";
-import { replaceFile } from "./files.ts";
+import { replaceFile, writeAll } from "./files.ts";
 import { pathOf } from "./source.ts";
 
 /** Node 20.15 and later have one that uses the processor's instructions. */
@@ -40,10 +39,6 @@ export async function saveFile(value: unknown, path: string | URL): Promise<void
     );
     flush();
   });
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at);
 }
 
 /** The folder in the archive: as in PyTorch the file's name without its ending, if it is ASCII. */

@@ -1,7 +1,7 @@
 /** Files as sources of bytes, in Node. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { RuntimeError } from "../../errors.ts";
+import { FileNotFoundError, RuntimeError } from "../../errors.ts";
 import type { ByteSource } from "../source.ts";
 
 /** How much is read in one synchronous stretch: some milliseconds from the page cache. */
@@ -10,6 +10,17 @@ const PART = 16 * 2 ** 20;
 /** The path that a path or a `file:` address means. */
 export function pathOf(path: string | URL): string {
   return path instanceof URL || path.startsWith("file:") ? fileURLToPath(path) : path;
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    if (code !== "ENOENT") throw cause;
+    const error = new FileNotFoundError(`[Errno 2] No such file or directory: '${path}'`, { cause });
+    throw Object.assign(error, { code });
+  }
 }
 
 /**
@@ -24,11 +35,11 @@ export class NodeFile implements ByteSource {
 
   constructor(path: string | URL) {
     this.name = pathOf(path);
-    this.descriptor = openSync(this.name, "r");
+    this.descriptor = openFile(this.name);
     const stat = fstatSync(this.descriptor);
     if (!stat.isFile()) {
       closeSync(this.descriptor);
-      throw new RuntimeError(`${this.name} is not a file`);
+      throw new RuntimeError(`${this.name} is ${stat.isDirectory() ? "a directory" : "not a file"}`);
     }
     this.size = stat.size;
   }

@@ -48,7 +48,7 @@ export class Pickler {
     else if (typeof value === "string") this.text(value);
     // Modules are functions.
     else if (typeof value === "object" || typeof value === "function") this.object(value);
-    else this.refuse(describe(value));
+    else this.refuse(value === undefined ? "undefined" : describe(value));
   }
 
   /** Writes a reference to `key` if it was written before. */

@@ -7,6 +7,7 @@ import { heap, Storage } from "../../storage/storage.ts";
 import { Tensor } from "../../tensor.ts";
 import { toJavaScript } from "../pickle/to-javascript.ts";
 import { type PyGlobal, PyOpaque, type PyValue } from "../pickle/values.ts";
+import { normalizeBooleans, swapBytes } from "../tensor-data.ts";
 import { DeviceRef, DTypeRef, ParameterRef, type StorageRef, TensorRef } from "./values.ts";
 
 /**
@@ -25,18 +26,9 @@ export async function loadStorage(
     return heap.u8.subarray(address + done, address + nbytes);
   };
   if (nbytes > 0) await read(place);
-  if (swap && type.itemsize > 1) swapBytes(place(0), type.itemsize);
+  if (swap) swapBytes(place(0), type.itemsize);
   if (type.dtype === dt.bool) normalizeBooleans(place(0));
   ref.memory = memory;
-}
-
-function swapBytes(bytes: Uint8Array, size: number): void {
-  for (let at = 0; at + size <= bytes.length; at += size) bytes.subarray(at, at + size).reverse();
-}
-
-/** Kernels take the byte of a bool for 0 or 1. */
-function normalizeBooleans(bytes: Uint8Array): void {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] > 1) bytes[i] = 1;
 }
 
 /** The values of an unpickled object whose storages are loaded. */

@@ -1,6 +1,7 @@
 /**
  * Reads zip archives (PKWARE APPNOTE 6.3), stored and deflated, with zip64. The directory is checked whole before any
- * entry is read: entries lie inside the file and do not overlap, so a small file cannot stand for a large one.
+ * entry is read: entries lie inside the file and do not overlap, so a small file cannot stand for a large one. Checksums
+ * are left to the caller: PyTorch does not look at them, numpy does.
  */
 import { NotImplementedError, RuntimeError } from "../../errors.ts";
 import type { ByteSource } from "../source.ts";

@@ -6,6 +6,7 @@ import { type DType, float32, float64, int8, int16, int32, uint8 } from "../../d
 import { ValueError } from "../../errors.ts";
 import { empty } from "../../ops/creation.ts";
 import { frombuffer } from "../../ops/from-values.ts";
+import { swapBytes } from "../../serialization/tensor-data.ts";
 import type { Tensor } from "../../tensor.ts";
 
 const ELEMENT_TYPES: ReadonlyMap<number, DType> = new Map([
@@ -46,16 +47,9 @@ export function read_idx(bytes: Uint8Array, name = "IDX data"): Tensor {
     );
   }
   if (count === 0) return empty(shape, { dtype });
-  const data = dtype.itemsize === 1 ? bytes.subarray(start) : swapped(bytes.subarray(start), dtype.itemsize);
+  const data = dtype.itemsize === 1 ? bytes.subarray(start) : bytes.slice(start);
+  swapBytes(data, dtype.itemsize);
   return frombuffer(data, { dtype }).view(shape);
-}
-
-function swapped(bytes: Uint8Array, size: number): Uint8Array {
-  const out = new Uint8Array(bytes.length);
-  for (let i = 0; i < bytes.length; i += size) {
-    for (let b = 0; b < size; b++) out[i + b] = bytes[i + size - 1 - b];
-  }
-  return out;
 }
 
 /** Decompresses gzip data; other data is returned as it is. */

@@ -309,6 +309,7 @@ export class Module {
     strict: boolean | { strict?: boolean; assign?: boolean } = true,
     assign = false,
   ): IncompatibleKeys {
+    if (typeof strict !== "boolean") checkKeywords("Module.load_state_dict", strict, ["strict", "assign"]);
     const options =
       typeof strict === "boolean"
         ? { strict, assign }

@@ -89,7 +89,7 @@ interface Shard {
 }
 
 /** Distributes tensors, in their order, over parts of at most `limit` bytes; a larger tensor is a part of its own. */
-export function splitIntoShards(tensors: Readonly<Record<string, Tensor>>, limit: number): Shard[] {
+function splitIntoShards(tensors: Readonly<Record<string, Tensor>>, limit: number): Shard[] {
   const shards: Shard[] = [];
   let current: Shard = { tensors: Object.create(null), size: 0 };
   for (const [name, x] of Object.entries(tensors)) {

@@ -44,7 +44,7 @@ export class MemorySource implements ByteSource {
 const BLOB_PART = 16 * 2 ** 20;
 
 /** A Blob or a File: parts are read when they are needed. */
-export class BlobSource implements ByteSource {
+class BlobSource implements ByteSource {
   readonly name: string;
   private readonly blob: Blob;
   constructor(blob: Blob) {

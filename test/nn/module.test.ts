@@ -271,6 +271,10 @@ test("loading what does not fit", () => {
       `TypeError: Expected state_dict to be dict-like, got <class '${type}'>.`,
     );
   }
+  assert.equal(
+    message(() => net.load_state_dict({}, { stric: false } as never)),
+    "TypeError: Module.load_state_dict() got an unexpected keyword argument 'stric'; did you mean 'strict'?",
+  );
   assert.match(
     message(() => net.load_state_dict(Promise.resolve({}) as never)),
     /<class 'Promise'>\. .* await it first/,

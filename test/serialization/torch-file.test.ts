@@ -222,6 +222,12 @@ test("step counts that are numbers, as before PyTorch 1.12", async () => {
   assert.deepEqual(losses[0], losses[1]);
 });
 
+test("the state of CyclicLR has the key that PyTorch's load_state_dict takes out of it", () => {
+  const optimizer = new torch.optim.SGD([new torch.nn.Parameter(torch.ones(2))], { lr: 0.1, momentum: 0.9 });
+  const scheduler = new torch.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1);
+  assert.equal(scheduler.state_dict()._scale_fn_custom, null);
+});
+
 describe("what an optimizer does not take", () => {
   const make = () => new torch.optim.Adam([new torch.nn.Parameter(torch.ones(2))], { lr: 0.5, maximize: true });
   test("no state dict", () => {

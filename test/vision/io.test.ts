@@ -213,6 +213,11 @@ test("written pictures", async () => {
   assert.deepEqual(grey.shape, [1, 16, 16]);
   await assert.rejects(io.encode_jpeg(soft, 0), { name: "ValueError", message: /between 1 and 100/ });
   await assert.rejects(io.encode_png(soft, 10), /Compression level should be between 0 and 9/);
+  await assert.rejects(io.encode_png(soft, { level: 3 } as never), {
+    name: "TypeError",
+    message: /^encode_png\(\) got an unexpected keyword argument 'level'/,
+  });
+  await assert.rejects(io.write_jpeg(soft, join(folder, "x.jpg"), { qualty: 3 } as never), /did you mean 'quality'/);
   await assert.rejects(io.encode_png(soft.to(torch.float32)), /dtype should be uint8/);
   await assert.rejects(io.encode_png(soft.narrow(0, 0, 2)), /channels should be 1 or 3, got: 2/);
   await assert.rejects(io.encode_jpeg(soft.select(0, 0)), /3-dimensional/);

@@ -257,7 +257,8 @@ export class CyclicLR extends LRScheduler {
 
   override state_dict(): Record<string, unknown> {
     const { momenta: _, lows: __, byCycle: ___, ...rest } = super.state_dict();
-    return rest;
+    // PyTorch keeps the attributes of a callable object here, and does not load a state without it.
+    return { ...rest, _scale_fn_custom: null };
   }
 }
 

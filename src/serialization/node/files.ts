@@ -5,11 +5,6 @@ import { type FileHandle, mkdir, open, readdir, readFile, realpath, rename, rm, 
 import { dirname, join } from "node:path";
 import { RuntimeError } from "../../errors.ts";
 
-/** The bytes of a file. */
-export async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  return readFile(path);
-}
-
 /** The bytes of a file; null if there is none. */
 export async function readIfExists(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
   try {

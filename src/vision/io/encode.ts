@@ -1,6 +1,7 @@
 /** Writing pictures: https://docs.pytorch.org/vision/stable/io.html */
 import { uint8 } from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
+import { checkKeywords } from "../../keywords.ts";
 import { frombuffer } from "../../ops/from-values.ts";
 import { is_tensor, type Tensor } from "../../tensor.ts";
 import { platformCodec } from "./codec.ts";
@@ -18,6 +19,13 @@ export interface JpegOptions {
   readonly quality?: number;
 }
 
+/** The one number that an encoder takes, by itself or by its name. */
+function numberOf(name: string, options: number | object, key: string, standard: number): number {
+  if (typeof options === "number") return options;
+  checkKeywords(name, options, [key]);
+  return (options as Record<string, number | undefined>)[key] ?? standard;
+}
+
 function checkPicture(name: string, input: Tensor): void {
   if (!is_tensor(input)) throw new TypeError(`${name}: expected a uint8 tensor of shape (C, H, W)`);
   if (input.dtype !== uint8) throw new RuntimeError(`${name}: Input tensor dtype should be uint8`);
@@ -31,7 +39,7 @@ function checkPicture(name: string, input: Tensor): void {
 
 /** A uint8 tensor (C, H, W) with 1 or 3 channels as a PNG file, in a one-dimensional uint8 tensor. */
 export async function encode_png(input: Tensor, options: number | PngOptions = {}): Promise<Tensor> {
-  const level = typeof options === "number" ? options : (options.compression_level ?? 6);
+  const level = numberOf("encode_png", options, "compression_level", 6);
   if (!(Number.isInteger(level) && level >= 0 && level <= 9)) {
     throw new RuntimeError("encode_png: Compression level should be between 0 and 9");
   }
@@ -52,7 +60,7 @@ export async function writeAnyPng(input: Tensor, filename: string): Promise<void
 
 /** A uint8 tensor (C, H, W) with 1 or 3 channels as a JPEG file, in a one-dimensional uint8 tensor. */
 export async function encode_jpeg(input: Tensor, options: number | JpegOptions = {}): Promise<Tensor> {
-  const quality = typeof options === "number" ? options : (options.quality ?? 75);
+  const quality = numberOf("encode_jpeg", options, "quality", 75);
   if (!(quality >= 1 && quality <= 100)) {
     throw new ValueError("Image quality should be a positive number between 1 and 100");
   }

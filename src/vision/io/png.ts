@@ -28,7 +28,7 @@ export interface PngPicture extends Raster {
   readonly exif: Uint8Array | null;
 }
 
-export function isPng(bytes: Uint8Array): boolean {
+function isPng(bytes: Uint8Array): boolean {
   return SIGNATURE.every((b, i) => bytes[i] === b);
 }
 

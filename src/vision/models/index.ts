@@ -1,4 +1,5 @@
 /** Models for pictures: https://pytorch.org/vision/stable/models.html#classification */
+export * as _utils from "./_utils.ts";
 export { AlexNet, AlexNet_Weights, type AlexNetOptions, alexnet } from "./alexnet.ts";
 export {
   ConvNeXt,

@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { UnpicklingError } from "../../src/errors.ts";
+import { UnexpectedEnd } from "../../src/serialization/pickle/input.ts";
 import { decodeLong, encodeLong } from "../../src/serialization/pickle/integers.ts";
 import { markOf } from "../../src/serialization/pickle/marks.ts";
 import { Pickler } from "../../src/serialization/pickle/pickler.ts";
 import { decodeUtf8, encodeUtf8 } from "../../src/serialization/pickle/text.ts";
 import { toJavaScript } from "../../src/serialization/pickle/to-javascript.ts";
-import { UnexpectedEnd, Unpickler } from "../../src/serialization/pickle/unpickler.ts";
+import { Unpickler } from "../../src/serialization/pickle/unpickler.ts";
 import { MemorySource } from "../../src/serialization/source.ts";
 import { findGlobal } from "../../src/serialization/torch-file/globals.ts";
 import { crc32 } from "../../src/serialization/zip/crc32.ts";

@@ -222,6 +222,17 @@ test("step counts that are numbers, as before PyTorch 1.12", async () => {
   assert.deepEqual(losses[0], losses[1]);
 });
 
+test("a quantized tensor is refused for what it is", async () => {
+  // What PyTorch writes of the quantizer, without its storage: torch._utils._rebuild_qtensor((torch.per_tensor_affine,)).
+  const pickle = "\x80\x02ctorch._utils\n_rebuild_qtensor\nctorch\nper_tensor_affine\n\x85R.";
+  const head = "\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+  const file = Uint8Array.from(`${head}${pickle}\x80\x02].`, (c) => c.charCodeAt(0));
+  await assert.rejects(torch.load(file), {
+    name: "NotImplementedError",
+    message: /_rebuild_qtensor: quantized tensors are not supported$/,
+  });
+});
+
 test("the state of CyclicLR has the key that PyTorch's load_state_dict takes out of it", () => {
   const optimizer = new torch.optim.SGD([new torch.nn.Parameter(torch.ones(2))], { lr: 0.1, momentum: 0.9 });
   const scheduler = new torch.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1);

@@ -5,9 +5,19 @@
  * Format: CPython's Lib/pickletools.py. What is allowed: PyTorch's torch/_weights_only_unpickler.py.
  */
 import { NotImplementedError, UnpicklingError } from "../../errors.ts";
-import { decodeLong, normalizeInt } from "./integers.ts";
+import { PickleInput } from "./input.ts";
+import { decodeLong } from "./integers.ts";
+import {
+  legacyText,
+  parseIndex,
+  parsePythonFloat,
+  parsePythonInt,
+  parsePythonLong,
+  quotedString,
+  rawUnicodeEscape,
+} from "./literals.ts";
 import * as op from "./opcodes.ts";
-import { decodeLatin1, decodeUtf8 } from "./text.ts";
+import { decodeLatin1 } from "./text.ts";
 import { PyBytes, PyDict, PyGlobal, PyList, PyOpaque, PySet, PyTuple, type PyValue, typeName } from "./values.ts";
 
 export interface UnpicklerOptions {
@@ -17,41 +27,29 @@ export interface UnpicklerOptions {
   readonly persistentLoad: (id: PyValue) => PyValue;
 }
 
-/** The pickle goes on behind the bytes at hand. */
-export class UnexpectedEnd extends UnpicklingError {
-  constructor() {
-    super("the pickled data ends early: the file is incomplete or damaged");
-  }
-}
-
 /** Calls may copy what they are given: this many units for each byte of the pickle, and some for all. */
 const CHARGE_PER_BYTE = 8;
 const CHARGE_FOR_ALL = 100_000;
-/** No int in a checkpoint has more bytes; converting text of many digits takes quadratic time. */
+/** No int in a checkpoint has more bytes. */
 const MAX_LONG = 4096;
-const MAX_DIGITS = 4096;
 
 /** Reads the pickles in `bytes`, one after the other. */
 export class Unpickler {
-  private readonly bytes: Uint8Array;
-  private readonly view: DataView;
+  private readonly input: PickleInput;
   private readonly options: UnpicklerOptions;
-  private at: number;
   private memo = new Map<number, PyValue>();
   private stack: PyValue[] = [];
   private metastack: PyValue[][] = [];
   private budget = 0;
 
   constructor(bytes: Uint8Array, options: UnpicklerOptions, start = 0) {
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.input = new PickleInput(bytes, start);
     this.options = options;
-    this.at = start;
   }
 
   /** Where the next pickle begins. */
   get position(): number {
-    return this.at;
+    return this.input.position;
   }
 
   /** Reads one pickle. */
@@ -59,9 +57,9 @@ export class Unpickler {
     this.memo = new Map();
     this.stack = [];
     this.metastack = [];
-    this.budget = CHARGE_FOR_ALL + CHARGE_PER_BYTE * (this.bytes.length - this.at);
+    this.budget = CHARGE_FOR_ALL + CHARGE_PER_BYTE * this.input.remaining;
     for (;;) {
-      const code = this.byte();
+      const code = this.input.byte();
       if (code === op.STOP) break;
       this.step(code);
     }
@@ -79,12 +77,12 @@ export class Unpickler {
     const { stack } = this;
     switch (code) {
       case op.PROTO: {
-        const protocol = this.byte();
+        const protocol = this.input.byte();
         if (protocol > 5) throw new UnpicklingError(`unsupported pickle protocol: ${protocol}`);
         return;
       }
       case op.FRAME:
-        this.uint64();
+        this.input.uint64();
         return;
       case op.MARK:
         this.metastack.push(stack);
@@ -111,63 +109,65 @@ export class Unpickler {
         this.push(false);
         return;
       case op.BININT1:
-        this.push(this.byte());
+        this.push(this.input.byte());
         return;
       case op.BININT2:
-        this.push(this.view.getUint16(this.skip(2), true));
+        this.push(this.input.uint16());
         return;
       case op.BININT:
-        this.push(this.view.getInt32(this.skip(4), true));
+        this.push(this.input.int32());
         return;
       case op.LONG1:
-        this.push(decodeLong(this.take(this.byte())));
+        this.push(decodeLong(this.input.take(this.input.byte())));
         return;
       case op.LONG4:
-        this.push(decodeLong(this.take(this.lengthOf(this.uint32(), MAX_LONG))));
+        this.push(decodeLong(this.input.take(this.longLength())));
         return;
       case op.INT:
+        this.push(parsePythonInt(this.input.line()));
+        return;
       case op.LONG:
-        this.push(this.decimal(code));
+        this.push(parsePythonLong(this.input.line()));
         return;
       case op.BINFLOAT:
-        this.push(this.view.getFloat64(this.skip(8), false));
+        this.push(this.input.float64());
         return;
       case op.FLOAT:
-        this.push(this.textFloat());
+        this.push(parsePythonFloat(this.input.line()));
         return;
 
       case op.BINUNICODE:
-        this.push(this.text(this.uint32()));
+        this.push(this.input.text(this.input.uint32()));
         return;
       case op.SHORT_BINUNICODE:
-        this.push(this.text(this.byte()));
+        this.push(this.input.text(this.input.byte()));
         return;
       case op.BINUNICODE8:
-        this.push(this.text(this.uint64()));
+        this.push(this.input.text(this.input.uint64()));
         return;
       case op.UNICODE:
-        this.push(rawUnicodeEscape(decodeLatin1(this.lineBytes())));
+        this.push(rawUnicodeEscape(decodeLatin1(this.input.lineBytes())));
         return;
       case op.SHORT_BINSTRING:
-        this.push(legacyText(this.take(this.byte())));
+        this.push(legacyText(this.input.take(this.input.byte())));
         return;
       case op.BINSTRING:
-        this.push(legacyText(this.take(this.uint32())));
+        this.push(legacyText(this.input.take(this.input.uint32())));
         return;
       case op.STRING:
-        this.push(quotedString(this.line()));
+        this.push(quotedString(this.input.line()));
         return;
       case op.SHORT_BINBYTES:
-        this.push(new PyBytes(this.take(this.byte()), false));
+        this.push(new PyBytes(this.input.take(this.input.byte()), false));
         return;
       case op.BINBYTES:
-        this.push(new PyBytes(this.take(this.uint32()), false));
+        this.push(new PyBytes(this.input.take(this.input.uint32()), false));
         return;
       case op.BINBYTES8:
-        this.push(new PyBytes(this.take(this.uint64()), false));
+        this.push(new PyBytes(this.input.take(this.input.uint64()), false));
         return;
       case op.BYTEARRAY8:
-        this.push(new PyBytes(this.take(this.uint64()), true));
+        this.push(new PyBytes(this.input.take(this.input.uint64()), true));
         return;
 
       case op.EMPTY_TUPLE:
@@ -239,30 +239,30 @@ export class Unpickler {
       }
 
       case op.BINGET:
-        this.get(this.byte());
+        this.get(this.input.byte());
         return;
       case op.LONG_BINGET:
-        this.get(this.uint32());
+        this.get(this.input.uint32());
         return;
       case op.GET:
-        this.get(this.index());
+        this.get(parseIndex(this.input.line()));
         return;
       case op.BINPUT:
-        this.memo.set(this.byte(), this.top());
+        this.memo.set(this.input.byte(), this.top());
         return;
       case op.LONG_BINPUT:
-        this.memo.set(this.uint32(), this.top());
+        this.memo.set(this.input.uint32(), this.top());
         return;
       case op.PUT:
-        this.memo.set(this.index(), this.top());
+        this.memo.set(parseIndex(this.input.line()), this.top());
         return;
       case op.MEMOIZE:
         this.memo.set(this.memo.size, this.top());
         return;
 
       case op.GLOBAL: {
-        const module = this.line();
-        this.push(this.options.findGlobal(module, this.line()));
+        const module = this.input.line();
+        this.push(this.options.findGlobal(module, this.input.line()));
         return;
       }
       case op.STACK_GLOBAL: {
@@ -300,7 +300,7 @@ export class Unpickler {
         this.push(this.options.persistentLoad(this.pop()));
         return;
       case op.PERSID:
-        this.push(this.options.persistentLoad(this.line()));
+        this.push(this.options.persistentLoad(this.input.line()));
         return;
       case op.FROZENSET:
         throw new NotImplementedError("frozensets cannot be loaded, by PyTorch with weights_only=True neither");
@@ -357,89 +357,16 @@ export class Unpickler {
     return dict;
   }
 
+  private longLength(): number {
+    const length = this.input.uint32();
+    if (length > MAX_LONG) throw new UnpicklingError(`an int of ${length} bytes is too long`);
+    return length;
+  }
+
   private get(index: number): void {
     const value = this.memo.get(index);
     if (value === undefined) throw new UnpicklingError(`Memo value not found at index ${index}`);
     this.push(value);
-  }
-
-  // ---- the bytes
-
-  private byte(): number {
-    if (this.at >= this.bytes.length) throw new UnexpectedEnd();
-    return this.bytes[this.at++];
-  }
-
-  /** Passes over `count` bytes; returns where they begin. */
-  private skip(count: number): number {
-    const start = this.at;
-    if (count > this.bytes.length - start) throw new UnexpectedEnd();
-    this.at = start + count;
-    return start;
-  }
-
-  private take(count: number): Uint8Array {
-    const start = this.skip(count);
-    return this.bytes.subarray(start, start + count);
-  }
-
-  private uint32(): number {
-    return this.view.getUint32(this.skip(4), true);
-  }
-
-  private uint64(): number {
-    const at = this.skip(8);
-    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 2 ** 32;
-  }
-
-  private lengthOf(length: number, limit: number): number {
-    if (length > limit) throw new UnpicklingError(`an int of ${length} bytes is too long`);
-    return length;
-  }
-
-  private text(length: number): string {
-    const text = decodeUtf8(this.take(length));
-    if (text === null) throw new UnpicklingError("a str is not valid UTF-8");
-    return text;
-  }
-
-  private lineBytes(): Uint8Array {
-    const end = this.bytes.indexOf(10, this.at);
-    if (end < 0) throw new UnexpectedEnd();
-    const line = this.bytes.subarray(this.at, end);
-    this.at = end + 1;
-    return line;
-  }
-
-  /** The text up to the end of the line. */
-  private line(): string {
-    const text = decodeUtf8(this.lineBytes());
-    if (text === null) throw new UnpicklingError("a line of text is not valid UTF-8");
-    return text;
-  }
-
-  private index(): number {
-    const text = this.line();
-    if (!/^\d{1,10}$/.test(text)) throw new UnpicklingError(`'${text.slice(0, 40)}' is no memo index`);
-    return Number(text);
-  }
-
-  private decimal(code: number): PyValue {
-    const text = this.line();
-    if (code === op.INT && text === "00") return false;
-    if (code === op.INT && text === "01") return true;
-    if (text.length > MAX_DIGITS || !/^[+-]?\d+L?$/.test(text)) {
-      throw new UnpicklingError(`'${text.slice(0, 40)}' is no int`);
-    }
-    return normalizeInt(BigInt(text.replace(/L$/, "").replace(/^\+/, "")));
-  }
-
-  private textFloat(): number {
-    const text = this.line();
-    if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text);
-    if (/^[+-]?inf$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
-    if (/^[+-]?nan$/i.test(text)) return Number.NaN;
-    throw new UnpicklingError(`'${text.slice(0, 40)}' is no float`);
   }
 }
 
@@ -462,44 +389,4 @@ function build(target: PyValue, state: PyValue): void {
   throw new UnpicklingError(
     `Can only build Tensor, Parameter, OrderedDict or other allowed types, but got ${typeName(target)}`,
   );
-}
-
-/** A Python 2 str: text where it is text, else bytes. */
-function legacyText(bytes: Uint8Array): PyValue {
-  return decodeUtf8(bytes) ?? new PyBytes(bytes, false);
-}
-
-/** A Python 2 str as its repr. */
-function quotedString(text: string): PyValue {
-  const quote = text[0];
-  if (text.length < 2 || (quote !== "'" && quote !== '"') || !text.endsWith(quote)) {
-    throw new UnpicklingError("the STRING opcode argument must be quoted");
-  }
-  const escapes: Record<string, number> = { n: 10, r: 13, t: 9, "\\": 92, "'": 39, '"': 34, a: 7, b: 8, f: 12, v: 11 };
-  const bytes: number[] = [];
-  for (let i = 1; i < text.length - 1; i++) {
-    const code = text.charCodeAt(i);
-    if (code !== 92) {
-      if (code > 127) throw new UnpicklingError("the STRING opcode argument must be ASCII");
-      bytes.push(code);
-      continue;
-    }
-    const next = text[++i];
-    const hex = /^x([0-9a-f]{2})/i.exec(text.slice(i, i + 3));
-    if (hex !== null) {
-      bytes.push(Number.parseInt(hex[1], 16));
-      i += 2;
-    } else if (Object.hasOwn(escapes, next)) bytes.push(escapes[next]);
-    else throw new UnpicklingError("unknown escape in the STRING opcode argument");
-  }
-  return legacyText(new Uint8Array(bytes));
-}
-
-/** Protocol 0's text: Latin-1 with \uXXXX and \UXXXXXXXX. */
-function rawUnicodeEscape(text: string): string {
-  return text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (whole, short: string | undefined, long: string) => {
-    if (short !== undefined) return String.fromCharCode(Number.parseInt(short, 16));
-    const code = Number.parseInt(long, 16);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
 }

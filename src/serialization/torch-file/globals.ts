@@ -52,9 +52,17 @@ export function storageTypeName(dtype: dt.DType): string {
 }
 
 const otherDTypes =
-  "complex32 complex64 complex128 uint16 uint32 uint64 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2 qint8 quint8 qint32 quint4x2 quint2x4 bits8 bits16 bits1x8 bits2x4 bits4x2 uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7".split(
+  "bcomplex32 complex32 complex64 complex128 uint16 uint32 uint64 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2 qint8 quint8 qint32 quint4x2 quint2x4 bits8 bits16 bits1x8 bits2x4 bits4x2 uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7".split(
     " ",
   );
+
+const quantizationSchemes = [
+  "per_tensor_affine",
+  "per_tensor_symmetric",
+  "per_channel_affine",
+  "per_channel_symmetric",
+  "per_channel_affine_float_qparams",
+];
 
 /** What Kindling lacks, so that a file with it is refused for the right reason. */
 const lacking: Readonly<Record<string, string>> = {
@@ -155,6 +163,8 @@ const globals: ReadonlyMap<string, PyValue> = new Map<string, PyValue>([
   ...dt.dtypes.map((dtype): [string, PyValue] => [String(dtype), new DTypeRef(String(dtype), dtype)]),
   ...otherDTypes.map((name): [string, PyValue] => [`torch.${name}`, new DTypeRef(`torch.${name}`, null)]),
   ["torch.Tensor", new PyGlobal("torch.Tensor", null)],
+  // Of quantized tensors, which `lacking` refuses.
+  ...quantizationSchemes.map((name): [string, PyValue] => [`torch.${name}`, new PyGlobal(`torch.${name}`, null)]),
 ]);
 
 /** Python 2's name of the module `builtins`. */

@@ -3,7 +3,8 @@
  * object, the keys of its storages), then each storage as its number of elements in 8 bytes and its bytes.
  */
 import { RuntimeError, UnpicklingError } from "../../errors.ts";
-import { UnexpectedEnd, Unpickler } from "../pickle/unpickler.ts";
+import { UnexpectedEnd } from "../pickle/input.ts";
+import { Unpickler } from "../pickle/unpickler.ts";
 import { PyList, type PyOpaque, PyTuple, type PyValue } from "../pickle/values.ts";
 import type { ByteSource, Progress } from "../source.ts";
 import { asText, findGlobal, isCount } from "./globals.ts";

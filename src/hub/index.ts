@@ -60,10 +60,13 @@ export async function download_url_to_file(
  * What `torch.load` reads from the file at `url`. The file is kept in `model_dir`, in a browser in the Cache API, and is
  * downloaded only if it is not there.
  */
-export async function load_state_dict_from_url(url: string | URL, options: StateDictOptions = {}): Promise<unknown> {
+export async function load_state_dict_from_url(
+  url: string | URL,
+  ...options: [options?: StateDictOptions] | [model_dir: string | null, options?: StateDictOptions]
+): Promise<unknown> {
   const given = bindNamed(
-    "load_state_dict_from_url(any url, *, str? model_dir=None, any map_location=None, any progress=True, bool check_hash=False, str? file_name=None, bool weights_only=True)",
-    [url, options],
+    "load_state_dict_from_url(any url, str? model_dir=None, *, any map_location=None, any progress=True, bool check_hash=False, str? file_name=None, bool weights_only=True)",
+    [url, ...options],
   ) as unknown as Required<StateDictOptions>;
   const { model_dir, map_location, progress, check_hash, weights_only } = given;
   const address = String(url);

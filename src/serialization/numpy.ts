@@ -5,6 +5,7 @@
 import "../ops/methods.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, ValueError } from "../errors.ts";
+import { checkKeywords } from "../keywords.ts";
 import { numelOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { parseLiteral, Tuple } from "./python-literal.ts";
@@ -39,28 +40,30 @@ const types: ReadonlyMap<string, dt.DType> = new Map([
  * The array in an npy file, as `torch.from_numpy(numpy.load(file))` gives it, strides included. The file is a path (in
  * Node), an address, bytes, a Blob or a Response. Throws ValueError for damaged files.
  */
-export async function load_npy(file: FileSource, { progress }: LoadOptions = {}): Promise<Tensor> {
-  return using(file, progress, readArray);
+export async function load_npy(file: FileSource, options: LoadOptions = {}): Promise<Tensor> {
+  return using("load_npy", file, options, readArray);
 }
 
 /** The arrays in an npz file by name. */
-export async function load_npz(file: FileSource, { progress }: LoadOptions = {}): Promise<Record<string, Tensor>> {
-  return using(file, progress, readArchive);
+export async function load_npz(file: FileSource, options: LoadOptions = {}): Promise<Record<string, Tensor>> {
+  return using("load_npz", file, options, readArchive);
 }
 
 /** What is in a file of either kind: a tensor, or tensors by name. */
-export async function load(file: FileSource, { progress }: LoadOptions = {}): Promise<Tensor | Record<string, Tensor>> {
-  return using<Tensor | Record<string, Tensor>>(file, progress, async (source) =>
+export async function load(file: FileSource, options: LoadOptions = {}): Promise<Tensor | Record<string, Tensor>> {
+  return using<Tensor | Record<string, Tensor>>("load", file, options, async (source) =>
     looksLikeZip(await source.read(0, Math.min(4, source.size))) ? readArchive(source) : readArray(source),
   );
 }
 
 async function using<T>(
+  caller: string,
   file: FileSource,
-  progress: Progress | null | undefined,
+  options: LoadOptions,
   read: (source: ByteSource) => Promise<T>,
 ): Promise<T> {
-  const source = await openSource(file, progress);
+  checkKeywords(caller, options, ["progress"]);
+  const source = await openSource(file, options.progress);
   try {
     return await read(source);
   } finally {

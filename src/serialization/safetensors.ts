@@ -4,7 +4,7 @@
  */
 import "../ops/methods.ts";
 import { KeyError, NotImplementedError, ValueError } from "../errors.ts";
-import { isOptions } from "../keywords.ts";
+import { checkKeywords, isOptions } from "../keywords.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import {
@@ -139,8 +139,9 @@ export class SafeTensors {
  * Opens a file (a path, an address, bytes, a Blob or a Response, as in `torch.load`) to read its metadata or some of its
  * tensors. Throws ValueError for anything that is not a valid file. Close it when it is no longer needed.
  */
-export async function safe_open(file: FileSource, { progress }: LoadFileOptions = {}): Promise<SafeTensors> {
-  const source = await openSource(file, progress);
+export async function safe_open(file: FileSource, options: LoadFileOptions = {}): Promise<SafeTensors> {
+  checkKeywords("safe_open", options, ["progress"]);
+  const source = await openSource(file, options.progress);
   try {
     const fail = failure(source.name);
     const end = headerEnd(await source.read(0, Math.min(8, source.size)), source.size, fail);
@@ -153,6 +154,7 @@ export async function safe_open(file: FileSource, { progress }: LoadFileOptions 
 
 /** The tensors in a file, or in all files that an index (`model.safetensors.index.json`) names. */
 export async function load_file(file: FileSource, options: LoadFileOptions = {}): Promise<Record<string, Tensor>> {
+  checkKeywords("load_file", options, ["progress"]);
   if (isIndexFile(file)) return loadSharded(file, (part) => safe_open(part, options));
   const opened = await safe_open(file, options);
   try {

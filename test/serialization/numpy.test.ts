@@ -140,3 +140,12 @@ test("Python's literals", () => {
     assert.throws(() => parseLiteral(text), { name: "ValueError" }, text);
   }
 });
+
+test("a misspelled keyword", async () => {
+  for (const read of [load, load_npy, load_npz]) {
+    await assert.rejects(
+      read(new Uint8Array(1), { progres: null } as never),
+      /^TypeError: .* did you mean 'progress'\?$/,
+    );
+  }
+});

@@ -164,6 +164,9 @@ test("files", async () => {
     assert.deepEqual((await load_file(new Response(await readFile(path)))).w.tolist(), [0, 1, 2, 3]);
     await writeFile(path, (await readFile(path)).subarray(0, -1));
     await assert.rejects(load_file(path), /model\.safetensors is not a valid safetensors file/);
+    for (const open of [load_file, safe_open]) {
+      await assert.rejects(open(path, { progres: null } as never), /^TypeError: .* did you mean 'progress'\?$/);
+    }
     await assert.rejects(load_file(join(folder, "absent")), { code: "ENOENT" });
     await assert.rejects(save_file({ w: torch.ones(1) }, join(folder, "new")));
     assert.deepEqual(await readdir(folder), ["new"], "a failed write leaves nothing behind");

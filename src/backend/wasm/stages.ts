@@ -182,7 +182,7 @@ function planVectors(
 
   const nodes = new Set<Expr>();
   for (const stage of stages) walk(stage.value, () => {}, nodes);
-  // V8 makes 256-bit code of vectors, and beside that a call of JavaScript takes 400 ns instead of 50, measured on Zen 4.
+  // V8 makes 256-bit code of vectors, and beside that a call of JavaScript takes 400 ns instead of 50, measured on Zen 3.
   for (const e of nodes) if (e.op === "host") return { vectorAxis: -1, copies: 0, lockstep: false };
   const access = (index: Expr, axis: number, width: number): number => {
     const { rest, coefficients } = graph.linear(index);

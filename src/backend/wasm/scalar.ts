@@ -134,7 +134,7 @@ export function scalarOperation(context: ScalarContext, e: Expr, operands: Opera
       return;
     case "sqrt":
       operands.push(0);
-      // Measured on Zen 4: in a function with 256-bit instructions, V8's f32.sqrt takes 120 to 250 ns, the vector's 2 ns.
+      // Measured on Zen 3: in a function with 256-bit instructions, V8's f32.sqrt takes 120 to 250 ns, the vector's 2 ns.
       if (context.features.simd && e.isFloat) {
         const shape = type === "f32" ? "f32x4" : "f64x2";
         f.op(`${shape}.splat`).op(`${shape}.sqrt`).lane(`${shape}.extract_lane`, 0);

@@ -7,7 +7,8 @@
  *
  * The input is first divided into four planes by the parity of rows and columns, with the padding's zeros. Then the
  * 16 elements of tile (i, j) lie at fixed distances from position i · pitch + j of the planes, so that all tiles of an image
- * are one run for vectors, at the price of one tile per row that is computed in vain. Work is done in parts whose
+ * are one run for vectors, at the price of one tile per row that is computed in vain. An infinity or a NaN reaches all
+ * four outputs of the tiles that contain it, where the plain sum would give it to those whose window contains it. Work is done in parts whose
  * transformed tiles stay in the second-level cache.
  */
 import { Axis, type ComputeType, constant, type Expr, load, param } from "../ir/expr.ts";

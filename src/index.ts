@@ -161,6 +161,12 @@ export { memory_stats, set_memory_limit } from "./storage/storage.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
 export { type FloatInfo, finfo, type IntInfo, iinfo } from "./torch/limits.ts";
 export { is_complex, is_floating_point, numel } from "./torch/queries.ts";
+export {
+  get_num_interop_threads,
+  get_num_threads,
+  set_num_interop_threads,
+  set_num_threads,
+} from "./torch/threads.ts";
 export * as utils from "./utils/index.ts";
 
 import "./ops/methods.ts";

@@ -1,6 +1,7 @@
 /** From kernels to running code: the backend in use, the parameter block, and the launch. */
 import type { Backend, CompiledKernel } from "../backend/backend.ts";
 import { WasmBackend } from "../backend/wasm/index.ts";
+import { ThreadPool } from "../backend/wasm/threads/pool.ts";
 import type { ComputeType } from "../ir/expr.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import { heap } from "../storage/storage.ts";
@@ -11,7 +12,10 @@ const BLOCK = 1024;
 const SLOT32 = BLOCK / 4;
 const SLOT64 = BLOCK / 8;
 
-let backend: Backend = new WasmBackend(heap.memory, { scratch: growingScratch });
+/** The threads that share the work of large launches. */
+export const pool: ThreadPool = new ThreadPool(heap.memory, (bytes) => heap.reserve(bytes));
+
+let backend: Backend = new WasmBackend(heap.memory, { scratch: growingScratch, pool });
 let generation = 0;
 
 /** Unused bytes before and after the scratch memory. */

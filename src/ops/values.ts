@@ -90,8 +90,8 @@ export function tolist(self: Tensor): NestedValues {
 export function typed_array(self: Tensor): ElementArray {
   const x = self.contiguous();
   const start = x.storage.address + x.offset * x.dtype.itemsize;
-  const bytes = heap.memory.buffer.slice(start, start + x.count * x.dtype.itemsize);
-  return elementArray(x.dtype, bytes, 0, x.count);
+  const bytes = heap.u8.slice(start, start + x.count * x.dtype.itemsize);
+  return elementArray(x.dtype, bytes.buffer, 0, x.count);
 }
 
 /** PyTorch's text of this tensor. */

@@ -80,10 +80,11 @@ export class Heap {
     restored_bytes: 0,
   };
 
-  constructor(softLimit = 384 * 2 ** 20, hardLimit = MAX_PAGES * PAGE) {
+  /** With `shared`, threads can work on it. */
+  constructor(softLimit = 384 * 2 ** 20, hardLimit = MAX_PAGES * PAGE, shared = false) {
     this.softLimit = softLimit;
     this.hardLimit = hardLimit;
-    this.memory = new WebAssembly.Memory({ initial: 64, maximum: MAX_PAGES });
+    this.memory = new WebAssembly.Memory({ initial: 64, maximum: MAX_PAGES, shared });
     this.refreshViews();
   }
 

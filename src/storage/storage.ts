@@ -1,9 +1,10 @@
 /** Memory of tensors. Views of a tensor share its storage. */
+import { threadsAvailable } from "../backend/wasm/threads/pool.ts";
 import { RuntimeError } from "../errors.ts";
 import { Cell, Heap, type MemoryStats, type Region } from "./heap.ts";
 
 /** The heap of this realm. */
-export const heap: Heap = new Heap();
+export const heap: Heap = new Heap(undefined, undefined, threadsAvailable());
 
 /** Up to this size storages share slabs. */
 const SMALL = 512;

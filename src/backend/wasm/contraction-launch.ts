@@ -16,12 +16,30 @@ import type { Features } from "./features.ts";
 import { importHost } from "./host.ts";
 
 /**
- * Rows and columns of a work unit, and the most values of k that are summed before they are added to the rest. An A block
- * of UNIT_ROWS × DEPTH floats fits the second-level cache, a B panel of DEPTH rows the first.
+ * The most rows and columns of a work unit, and the most values of k that are summed before they are added to the rest. An
+ * A block of UNIT_ROWS × DEPTH floats fits the second-level cache, a B panel of DEPTH rows the first.
  */
-export const UNIT_ROWS = 192;
-export const UNIT_COLUMNS = 512;
+const UNIT_ROWS = 192;
+const UNIT_COLUMNS = 512;
 const DEPTH = 384;
+/** Rows of a unit are a multiple of the micro-kernel's. */
+const ROW_STEP = 6;
+/** Columns of a unit are a multiple of this many. */
+const COLUMN_STEP = 64;
+/** So many units are wanted where the shape allows it, so that several threads have something to do. */
+const WANTED_UNITS = 8;
+
+const ceilDivide = (x: number, by: number): number => Math.ceil(x / by);
+
+/** How a contraction is divided into work units: by its shape alone, so that results do not depend on who runs them. */
+export function unitGrid(batch: number, m: number, n: number): { rows: number; columns: number; units: number } {
+  const mBlocks = ceilDivide(m, UNIT_ROWS);
+  const rows = ceilDivide(ceilDivide(m, mBlocks), ROW_STEP) * ROW_STEP;
+  const parts = ceilDivide(WANTED_UNITS, batch * mBlocks);
+  const columns = Math.min(UNIT_COLUMNS, ceilDivide(ceilDivide(n, parts), COLUMN_STEP) * COLUMN_STEP);
+  return { rows, columns, units: batch * mBlocks * ceilDivide(n, columns) };
+}
+
 /** With at most this many rows, groups of B that are contiguous in memory are read there instead of being packed. */
 const DIRECT_ROWS = 36;
 
@@ -120,6 +138,8 @@ export class ContractionLaunch {
       base: i32(),
       mBlocks: i32(),
       nBlocks: i32(),
+      unitRows: i32(),
+      unitColumns: i32(),
       /** Values of k in a block, and whether there is only one block. */
       depth: i32(),
       single: i32(),
@@ -236,7 +256,7 @@ export class ContractionLaunch {
   emit(): Uint8Array<ArrayBuffer> {
     const { f, kernel } = this;
     const { block, unit, end, batch, m0, rows, n0, columns, k0, kCount, last, depth, rowBlock } = this.variables;
-    const { panel, mBlocks, nBlocks, packedRowBlock } = this.variables;
+    const { panel, mBlocks, nBlocks, packedRowBlock, unitRows, unitColumns } = this.variables;
     f.get(unit)
       .get(end)
       .op("i32.ge_s")
@@ -246,11 +266,11 @@ export class ContractionLaunch {
     this.emitStart(parameters, m, n, k);
     f.loop((nextUnit) => {
       // Units count over n blocks fastest, then m blocks, then the batch.
-      f.get(unit).get(nBlocks).op("i32.rem_u").i32(UNIT_COLUMNS).op("i32.mul").set(n0);
+      f.get(unit).get(nBlocks).op("i32.rem_u").get(unitColumns).op("i32.mul").set(n0);
       f.get(unit).get(nBlocks).op("i32.div_u").tee(rowBlock).get(mBlocks).op("i32.div_u").set(batch);
-      f.get(rowBlock).get(mBlocks).op("i32.rem_u").i32(UNIT_ROWS).op("i32.mul").set(m0);
-      this.rest(UNIT_ROWS, m, m0).set(rows);
-      this.rest(UNIT_COLUMNS, n, n0).set(columns);
+      f.get(rowBlock).get(mBlocks).op("i32.rem_u").get(unitRows).op("i32.mul").set(m0);
+      this.rest(unitRows, m, m0).set(rows);
+      this.rest(unitColumns, n, n0).set(columns);
       this.emitUnitTables();
       f.i32(0).set(k0);
       f.loop((nextDepth) => {
@@ -279,7 +299,30 @@ export class ContractionLaunch {
     const { dot, directPanel } = this.functions;
     f.i32(this.scratchBytes).call(this.scratch).set(base);
     this.ceilDiv(m, UNIT_ROWS).set(mBlocks);
-    this.ceilDiv(n, UNIT_COLUMNS).set(nBlocks);
+    // As in unitGrid.
+    const { unitRows, unitColumns } = this.variables;
+    const ceilBy = (pushX: () => void, by: Local): FunctionBuilder => {
+      pushX();
+      return f.get(by).op("i32.add").i32(1).op("i32.sub").get(by).op("i32.div_u");
+    };
+    const upTo = (step: number): FunctionBuilder =>
+      f
+        .i32(step - 1)
+        .op("i32.add")
+        .i32(step)
+        .op("i32.div_u")
+        .i32(step)
+        .op("i32.mul");
+    const parts = f.local("i32");
+    ceilBy(() => f.get(m), mBlocks);
+    upTo(ROW_STEP).set(unitRows);
+    f.get(parameters.product(kernel.batch)).get(mBlocks).op("i32.mul").set(parts);
+    ceilBy(() => f.i32(WANTED_UNITS), parts).set(parts);
+    ceilBy(() => f.get(n), parts);
+    upTo(COLUMN_STEP).set(unitColumns);
+    f.get(unitColumns).i32(UNIT_COLUMNS).get(unitColumns).i32(UNIT_COLUMNS).op("i32.lt_s").select().set(unitColumns);
+    ceilBy(() => f.get(n), unitColumns).set(nBlocks);
+    f.release(parts);
     // Equal parts of k, in whole fours.
     this.ceilDiv(k, DEPTH).set(depth);
     f.get(depth).i32(1).op("i32.le_u").tee(single);

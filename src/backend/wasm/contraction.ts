@@ -8,7 +8,7 @@ import type { Axis, Expr } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { MemoryLimits } from "./assembler.ts";
 import { affineAccess } from "./contraction-affine.ts";
-import { ContractionLaunch, UNIT_COLUMNS, UNIT_ROWS } from "./contraction-launch.ts";
+import { ContractionLaunch, unitGrid } from "./contraction-launch.ts";
 import type { Features } from "./features.ts";
 
 export interface EmittedContraction {
@@ -20,6 +20,8 @@ export interface EmittedContraction {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The number of work units of a launch; `read(slot)` is the i32 in the 8-byte slot of its parameter block. */
   readonly units: (read: (slot: number) => number) => number;
+  /** An estimate of the work of a launch, in nanoseconds of one thread. */
+  readonly work: (read: (slot: number) => number) => number;
   /** How many bytes it asks of `env.scratch`. */
   readonly scratchBytes: number;
 }
@@ -32,7 +34,8 @@ export function emitContraction(
 ): EmittedContraction {
   const oriented = orient(kernel);
   const launch = new ContractionLaunch(oriented, features, memory);
-  return { bytes: launch.emit(), units: unitCounter(oriented), scratchBytes: launch.scratchBytes };
+  const { units, work } = counters(oriented);
+  return { bytes: launch.emit(), units, work, scratchBytes: launch.scratchBytes };
 }
 
 /**
@@ -53,13 +56,22 @@ function orient(kernel: ContractionKernel): ContractionKernel {
 
 type ReadSlot = (slot: number) => number;
 
-function unitCounter(kernel: ContractionKernel): (read: ReadSlot) => number {
+/** Multiplications and additions that a thread does in a nanosecond, roughly. */
+const RATE = 30;
+
+function counters(kernel: ContractionKernel): { units: (read: ReadSlot) => number; work: (read: ReadSlot) => number } {
   const product = (axes: readonly Axis[]) => {
     const sizes = axes.map((axis) => sizeReader(axis.size, kernel.buffers.length));
     return (read: ReadSlot) => sizes.reduce((total, size) => total * size(read), 1);
   };
-  const [batch, m, n] = [product(kernel.batch), product(kernel.m), product(kernel.n)];
-  return (read) => batch(read) * Math.ceil(m(read) / UNIT_ROWS) * Math.ceil(n(read) / UNIT_COLUMNS);
+  const [batch, m, n, k] = [product(kernel.batch), product(kernel.m), product(kernel.n), product(kernel.k)];
+  return {
+    units: (read) => {
+      const [b, rows, columns] = [batch(read), m(read), n(read)];
+      return b * rows * columns === 0 ? 0 : unitGrid(b, rows, columns).units;
+    },
+    work: (read) => (batch(read) * m(read) * n(read) * k(read)) / RATE,
+  };
 }
 
 function sizeReader(size: Expr, bufferCount: number): (read: ReadSlot) => number {

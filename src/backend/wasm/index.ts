@@ -6,8 +6,12 @@ import type { MemoryLimits } from "./assembler.ts";
 import { emitContraction } from "./contraction.ts";
 import { chooseFeatures, type Features } from "./features.ts";
 import { hostImports } from "./host.ts";
+import { instantiate } from "./instantiate.ts";
 import { emitRow } from "./row.ts";
 import { emitScatter } from "./scatter.ts";
+import { rowCost } from "./threads/cost.ts";
+import type { ThreadPool } from "./threads/pool.ts";
+import type { Run } from "./threads/protocol.ts";
 
 export interface WasmBackendOptions {
   /** Instructions not to use although the engine has them. */
@@ -17,9 +21,15 @@ export interface WasmBackendOptions {
    * memory grows by a region that is kept for this.
    */
   readonly scratch?: (bytes: number) => number;
+  /** Threads that share the memory, for launches with enough work. */
+  readonly pool?: ThreadPool;
 }
 
-type Run = (block: number, begin: number, end: number) => void;
+/** Work, in estimated nanoseconds, below which a launch stays on the calling thread, and that of a chunk. */
+const LEAST_WORK = 40_000;
+const CHUNK_WORK = 20_000;
+/** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
+const CHUNK_ELEMENTS = 64;
 
 export class WasmBackend implements Backend {
   readonly name = "wasm";
@@ -27,6 +37,7 @@ export class WasmBackend implements Backend {
   readonly features: Features;
   private readonly limits: MemoryLimits;
   private readonly imports: WebAssembly.Imports;
+  private readonly pool: ThreadPool | null;
   private view: DataView<ArrayBufferLike>;
 
   constructor(memory: WebAssembly.Memory, options: WasmBackendOptions = {}) {
@@ -36,6 +47,7 @@ export class WasmBackend implements Backend {
     this.limits = shared ? { minimum: 0, maximum: 65536, shared } : {};
     const scratch = options.scratch ?? growingScratch(memory);
     this.imports = { env: { memory, scratch }, host: hostImports };
+    this.pool = options.pool ?? null;
     this.view = new DataView(memory.buffer);
   }
 
@@ -43,15 +55,30 @@ export class WasmBackend implements Backend {
     // Asking decides about the compiler's flags, which must be the same for all modules.
     void this.features.wide;
     if (kernel.form === "contraction") {
-      const { bytes, units } = emitContraction(kernel, this.features, this.limits);
-      return { kernel, run: this.instantiate(bytes), units: (block) => units(this.reader(block)) };
+      const { bytes, units, work, scratchBytes } = emitContraction(kernel, this.features, this.limits);
+      const run = this.parallel(bytes, scratchBytes, 2, 1, (block) => work(this.reader(block)));
+      return { kernel, run, units: (block) => units(this.reader(block)) };
     }
     const row = kernel.form === "row";
     const bytes = row ? emitRow(kernel, this.features, this.limits) : emitScatter(kernel, this.features, this.limits);
     const sizes = (row ? kernel.outer : kernel.axes).map((axis) => sizeReader(axis.size, kernel.buffers.length));
+    let run: Run;
+    if (kernel.form !== "row") run = instantiate(bytes, this.imports);
+    else if (kernel.inner.length === 0) {
+      const cost = rowCost(kernel);
+      const least = Math.ceil(LEAST_WORK / cost);
+      run = this.parallel(bytes, 0, least, CHUNK_ELEMENTS, (_, units) => cost * units);
+    } else {
+      const cost = rowCost(kernel);
+      const inner = kernel.inner.map((axis) => sizeReader(axis.size, kernel.buffers.length));
+      run = this.parallel(bytes, 0, 2, 1, (block, units) => {
+        const read = this.reader(block);
+        return inner.reduce((product, size) => product * size(read), cost * units);
+      });
+    }
     return {
       kernel,
-      run: this.instantiate(bytes),
+      run,
       units: (block) => {
         const read = this.reader(block);
         let product = 1;
@@ -61,13 +88,33 @@ export class WasmBackend implements Backend {
     };
   }
 
-  private instantiate(bytes: Uint8Array<ArrayBuffer>): Run {
-    const module = new WebAssembly.Module(bytes);
-    const run = new WebAssembly.Instance(module, this.imports).exports.run as Run;
-    if (!WebAssembly.Module.imports(module).some((i) => i.module === "host")) return run;
+  /**
+   * The kernel's function, divided among threads where it pays: from `least` units on, if `work` estimates enough
+   * nanoseconds. Chunks are multiples of `grain` units.
+   */
+  private parallel(
+    bytes: Uint8Array<ArrayBuffer>,
+    scratchBytes: number,
+    least: number,
+    grain: number,
+    work: (block: number, units: number) => number,
+  ): Run {
+    const run = instantiate(bytes, this.imports);
+    const { pool } = this;
+    if (pool === null) return run;
     return (block, begin, end) => {
-      leaveWideVectors();
-      run(block, begin, end);
+      const units = end - begin;
+      if (units < least || pool.size === 1) {
+        run(block, begin, end);
+        return;
+      }
+      const cost = work(block, units);
+      if (cost < LEAST_WORK) {
+        run(block, begin, end);
+        return;
+      }
+      const chunk = Math.max(1, Math.floor((units * CHUNK_WORK) / cost));
+      pool.run(bytes, run, scratchBytes, block, begin, end, Math.ceil(chunk / grain) * grain);
     };
   }
 
@@ -77,16 +124,6 @@ export class WasmBackend implements Backend {
     if (this.view.buffer !== this.memory.buffer) this.view = new DataView(this.memory.buffer);
     return (slot) => this.view.getInt32(block + 8 * slot, true);
   }
-}
-
-const copied = new Uint8Array(4096);
-
-/**
- * 256-bit code leaves the processor in a state in which the C code behind Math.exp and its kin is slow, which V8 does not end:
- * 300 ns a call instead of 20, measured on Zen 3. A copy of memory ends it, because C's memcpy cleans up behind its own vectors.
- */
-function leaveWideVectors(): void {
-  copied.copyWithin(0, 2048);
 }
 
 type Read = (slot: number) => number;

@@ -42,7 +42,6 @@ function work({ memory, control: address, words, index }: WorkerStart): void {
     return run;
   };
   let seen = Atomics.load(control, EPOCH);
-  Atomics.add(control, 1);
   for (;;) {
     const until = performance.now() + SPIN_MS;
     let epoch = seen;

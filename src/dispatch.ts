@@ -101,6 +101,18 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
   return self;
 }
 
+/**
+ * Calls an op whose result goes straight into `out`, a tensor of the result's shape and dtype. Neither it nor an input
+ * requires a gradient. False, and nothing done, where an interceptor has to see the op: then the result is copied.
+ */
+export function dispatchOut<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, out: Tensor): boolean {
+  if (interceptor !== null) return false;
+  checkWritable(out);
+  op.compute(inputs, attrs, out);
+  out.version.value++;
+  return true;
+}
+
 function savesSelf<A>(op: Primitive<A>, inputs: readonly Tensor[]): boolean {
   for (let i = 0; i < inputs.length; i++) {
     const mask = op.masks[Math.min(i, op.masks.length - 1)];

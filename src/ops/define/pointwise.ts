@@ -2,7 +2,7 @@
  * The pointwise kind: one element of each operand gives one element of the result, with broadcasting and type
  * promotion. `unary` and `binary` (in their own files) are its usual forms.
  */
-import { dispatch, dispatchInplace, type GradientContext, type Primitive } from "../../dispatch.ts";
+import { dispatch, dispatchInplace, dispatchOut, type GradientContext, type Primitive } from "../../dispatch.ts";
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
@@ -153,8 +153,10 @@ export class PointwiseOp {
   /** Calls the op on tensors and numbers. */
   call(operands: readonly Operand[], options: CallOptions = {}): Tensor {
     const { inputs, attrs } = this.split(operands, options);
-    const result = dispatch(this.form(attrs.numbers, attrs.variant), inputs, attrs);
-    return intoOut(options.out, result);
+    const form = this.form(attrs.numbers, attrs.variant);
+    const out = options.out ?? null;
+    if (out !== null && form.fills(out, inputs, attrs) && dispatchOut(form, inputs, attrs, out)) return out;
+    return intoOut(out, dispatch(form, inputs, attrs));
   }
 
   callInplace1(a: Tensor): Tensor {
@@ -281,6 +283,13 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
 
   resultType(common: DType): DType {
     return this.spec.promote === "bool" ? dt.bool : common;
+  }
+
+  /** Whether a result can be computed in place in `out`: it has the result's dtype and shape, and nothing is recorded. */
+  fills(out: Tensor, inputs: readonly Tensor[], attrs: PointwiseAttrs): boolean {
+    if (out.requires_grad) return false;
+    for (let i = 0; i < inputs.length; i++) if (inputs[i].requires_grad) return false;
+    return this.resultType(this.commonType(inputs, attrs)) === out.dtype && sameShape(broadcastAll(inputs), out.sizes);
   }
 
   compute(inputs: readonly Tensor[], attrs: PointwiseAttrs, out: Tensor | null): Tensor {

@@ -1,26 +1,36 @@
-/** Who is measured. A further library is another implementation of `Contender`, added to the list in `run.ts`. */
+/**
+ * Who is measured. Every contender is a process of its own that answers the same requests, one JSON object a line: PyTorch in
+ * `pytorch.py`, a JavaScript library in `worker.ts`, Kindling in a browser in `browser/page.ts`.
+ */
 import type { Row } from "./row.ts";
 
-/** Part of a result, for comparing: values at equal distances, at most `SAMPLE_LIMIT`; null where not finite. */
+/** Part of a result, for comparing: values at equal distances; null where not finite. */
 export interface ResultSample {
   readonly shape: readonly number[];
   readonly values: readonly (number | null)[];
 }
 
-export const SAMPLE_LIMIT = 1024;
-
-/** How far apart the compared values of a result with `count` elements are. */
+/** How far apart the compared values of a result with `count` elements are: odd, so that they meet all columns of a matrix. */
 export function sampleStride(count: number): number {
-  return Math.max(1, Math.floor(count / SAMPLE_LIMIT));
+  return Math.floor(count / 1024) | 1;
+}
+
+/** The shortest stretch that is timed at once, in nanoseconds. */
+export const STRETCH = 2e6;
+
+export interface Results {
+  readonly samples: readonly ResultSample[];
+  /** Nanoseconds of the last call. */
+  readonly elapsed: number;
 }
 
 /** A row made ready by one contender. */
 export interface Prepared {
-  /** The results of the third call: three, so that a training step shows its effect on the next. */
-  results(): Promise<readonly ResultSample[]>;
+  /** The results of call number `call`, counted from 1. */
+  results(call: number): Promise<Results>;
   /**
-   * Runs the step for about `milliseconds` and gives the nanoseconds of one call, measured many times over. Each value is
-   * the mean of as many calls as take about two milliseconds.
+   * Runs the step for about `milliseconds`, at least once, and gives the nanoseconds of one call, measured many times over.
+   * Each value is the mean of as many calls as take about two milliseconds.
    */
   measure(milliseconds: number): Promise<readonly number[]>;
 }
@@ -33,6 +43,3 @@ export interface Contender {
   prepare(row: Row): Promise<Prepared | null>;
   close(): void;
 }
-
-/** The shortest stretch that is timed at once, in nanoseconds. */
-export const STRETCH = 2e6;

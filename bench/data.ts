@@ -13,10 +13,12 @@ function count(input: Input): number {
   return input.shape.reduce((n, size) => n * size, 1);
 }
 
-/** The values of a float input: 24 bits of the hash, so that they are exact in float32 before scaling. */
+/** The values of a float input: 24 bits of the hash, so that they are exact in float32 and only scaling rounds. */
 export function floats(input: Input, seed: number): Float32Array {
-  const { scale = 1 } = input;
-  return Float32Array.from({ length: count(input) }, (_, i) => ((hash(i, seed) >>> 8) / 2 ** 23 - 1) * scale);
+  const scale = Math.fround(input.scale ?? 1);
+  const values = new Float32Array(count(input));
+  for (let i = 0; i < values.length; i++) values[i] = ((hash(i, seed) >>> 8) / 2 ** 23 - 1) * scale;
+  return values;
 }
 
 /** The values of an input with classes. */

@@ -1,4 +1,5 @@
 /** Measures one row: all contenders are checked against each other first and then timed in turn. */
+import { setTimeout } from "node:timers/promises";
 import type { Contender, Prepared, ResultSample } from "./contender.ts";
 import type { Row } from "./row.ts";
 
@@ -20,54 +21,79 @@ export interface RowResult {
   readonly outcomes: Readonly<Record<string, Outcome>>;
 }
 
+/** How much is spent on a row, in milliseconds. Of a call that takes longer than a limit there is still one. */
 export interface Effort {
-  /** Before anything counts each contender runs for stretches of so many milliseconds until they get no faster. */
+  /** Before anything counts each contender runs for stretches of this length until they get no faster … */
   readonly warmup: number;
-  readonly rounds: number;
-  /** Milliseconds for each contender in each round. */
+  /** … or have taken this together. */
+  readonly warmupLimit: number;
+  /** Each contender's time in each round. */
   readonly turn: number;
+  readonly rounds: number;
+  /** When a round has brought a contender over this, it was the last. */
+  readonly limit: number;
+  /** Between turns. Threads of PyTorch's spin for some milliseconds after their work. */
+  readonly pause: number;
 }
 
+interface Entrant {
+  readonly name: string;
+  readonly prepared: Prepared;
+  readonly difference: number | null;
+  /** Nanoseconds of the call whose results were compared. */
+  readonly elapsed: number;
+  readonly times: number[];
+}
+
+/** The first contender is the reference that the others' results are compared with. */
 export async function measureRow(row: Row, contenders: readonly Contender[], effort: Effort): Promise<RowResult> {
   const outcomes: Record<string, Outcome> = {};
-  const entrants: { name: string; prepared: Prepared; difference: number | null; times: number[] }[] = [];
+  const entrants: Entrant[] = [];
   let reference: readonly ResultSample[] | null = null;
-  // The last contender is the reference: PyTorch where it is there.
-  for (const contender of [...contenders].reverse()) {
+  for (const contender of contenders) {
     const { name } = contender;
     try {
       const prepared = await contender.prepare(row);
       outcomes[name] = null;
       if (prepared === null) continue;
-      const results = await prepared.results();
-      const difference = reference === null ? null : compare(results, reference, row.tolerance ?? 1e-4);
-      reference ??= results;
-      entrants.unshift({ name, prepared, difference, times: [] });
+      const { samples, elapsed } = await prepared.results(row.comparedCall ?? 1);
+      const difference = reference === null ? null : compare(samples, reference, row.tolerance ?? 1e-4);
+      reference ??= samples;
+      entrants.push({ name, prepared, difference, elapsed, times: [] });
     } catch (error) {
       outcomes[name] = { error: messageOf(error) };
     }
   }
-  for (const { prepared } of entrants) await warmUp(prepared, effort.warmup);
-  for (let round = 0; round < effort.rounds; round++) {
-    for (const { prepared, times } of entrants) times.push(...(await prepared.measure(effort.turn)));
+  for (const entrant of entrants) await warmUp(entrant, effort);
+  let longest = 0;
+  for (let round = 0; round < effort.rounds && longest < effort.limit; round++) {
+    for (const { prepared, times } of entrants) {
+      await setTimeout(effort.pause);
+      const start = performance.now();
+      times.push(...(await prepared.measure(effort.turn)));
+      longest = Math.max(longest, (round + 1) * (performance.now() - start));
+    }
   }
   for (const { name, difference, times } of entrants) outcomes[name] = { timing: timingOf(times), difference };
   return { row: row.name, outcomes };
 }
 
 /** Lets compilers and caches settle. A training step is much code, of which V8 compiles piece after piece. */
-async function warmUp(prepared: Prepared, milliseconds: number): Promise<void> {
+async function warmUp({ prepared, elapsed }: Entrant, { warmup, warmupLimit }: Effort): Promise<void> {
+  let left = warmupLimit - elapsed / 1e6;
   let best = Number.POSITIVE_INFINITY;
-  for (let stretch = 0, stale = 0; stretch < 12 && stale < 3; stretch++) {
-    const { median } = timingOf([...(await prepared.measure(milliseconds))]);
+  for (let stale = 0; left > 0 && stale < 3; ) {
+    const start = performance.now();
+    const { median } = timingOf([...(await prepared.measure(warmup))]);
+    left -= performance.now() - start;
     if (median < best * 0.97) stale = 0;
     else stale++;
     best = Math.min(best, median);
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function timingOf(times: number[]): Timing {

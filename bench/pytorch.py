@@ -8,17 +8,25 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-MASK = 0xFFFFFFFF
 STRETCH = 2_000_000
-SAMPLE_LIMIT = 1024
+
+
+def signed(bits):
+    return bits - 2**32 if bits >= 2**31 else bits
+
+
+def shifted(x, places):
+    """The bits moved right, with zeros before them."""
+    return (x >> places) & (2 ** (32 - places) - 1)
 
 
 def hash_bits(count, seed):
-    """The same 32 bits per position as in data.ts."""
-    x = (torch.arange(count) * 0x9E3779B1 + (seed + 1) * 0x85EBCA6B) & MASK
-    x = ((x ^ (x >> 15)) * 0x2C1B3C6D) & MASK
-    x = ((x ^ (x >> 12)) * 0x297A2D39) & MASK
-    return x ^ (x >> 15)
+    """The same 32 bits per position as in data.ts, as signed numbers."""
+    x = torch.arange(count, dtype=torch.int32)
+    x.mul_(signed(0x9E3779B1)).add_(signed((seed + 1) * 0x85EBCA6B & 0xFFFFFFFF))
+    x.bitwise_xor_(shifted(x, 15)).mul_(0x2C1B3C6D)
+    x.bitwise_xor_(shifted(x, 12)).mul_(0x297A2D39)
+    return x.bitwise_xor_(shifted(x, 15))
 
 
 def make_input(shape, seed, scale=1, classes=None):
@@ -27,23 +35,24 @@ def make_input(shape, seed, scale=1, classes=None):
         count *= size
     bits = hash_bits(count, seed)
     if classes is not None:
-        return (bits % classes).reshape(shape)
-    return (((bits >> 8).double() / 2**23 - 1) * scale).float().reshape(shape)
+        return ((bits.long() & 0xFFFFFFFF) % classes).reshape(shape)
+    # 24 bits and a power of two are exact in float32, so that only the last product rounds.
+    return shifted(bits, 8).float().div_(2**23).sub_(1).mul_(scale).reshape(shape)
 
 
 def sample_of(tensor):
-    flat = tensor.detach().reshape(-1).double()
-    values = flat[:: max(1, flat.numel() // SAMPLE_LIMIT)].tolist()
+    flat = tensor.detach().reshape(-1)
+    values = flat[:: flat.numel() // 1024 | 1].tolist()
     return {"shape": list(tensor.shape), "values": [v if abs(v) < float("inf") else None for v in values]}
 
 
 class Row:
-    def __init__(self, request):
+    def __init__(self, inputs, program):
         torch.manual_seed(0)
         names = {"torch": torch, "nn": nn, "F": F}
-        for seed, (name, given) in enumerate(request["inputs"]):
+        for seed, (name, given) in enumerate(inputs):
             names[name] = make_input(seed=seed, **given)
-        *setup, last = request["program"].strip().split("\n")
+        *setup, last = program.strip().split("\n")
         if last.startswith(" "):  # the end of `def step():`
             exec("\n".join([*setup, last]), names)
             call = "step()"
@@ -55,11 +64,13 @@ class Row:
         self.repeat = names["repeat"]
         self.calls = 1
 
-    def results(self):
-        self.step()
-        self.step()
-        output = self.step()
-        return [sample_of(t) for t in ([output] if isinstance(output, torch.Tensor) else output)]
+    def results(self, call):
+        for _ in range(call):
+            start = time.perf_counter_ns()
+            output = self.step()
+            elapsed = time.perf_counter_ns() - start
+        tensors = [output] if isinstance(output, torch.Tensor) else output
+        return {"samples": [sample_of(t) for t in tensors], "elapsed": elapsed}
 
     def measure(self, milliseconds):
         times = []
@@ -81,16 +92,16 @@ class Row:
 def main():
     torch.set_num_threads(int(sys.argv[1]))
     row = None
-    print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
+    print(json.dumps({"answer": torch.__version__}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if request["do"] == "prepare":
                 row = None
-                row = Row(request)
+                row = Row(request["inputs"], request["program"])
                 answer = True
             elif request["do"] == "results":
-                answer = row.results()
+                answer = row.results(request["call"])
             else:
                 answer = row.measure(request["milliseconds"])
             print(json.dumps({"answer": answer}), flush=True)
@@ -98,4 +109,5 @@ def main():
             print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,67 +1,75 @@
-/** One million elements: pointwise ops, reductions, scans, sorting, gathering. */
+/** Pointwise operations on vectors that fit into the cache (a million elements) and on such that do not (ten millions). */
 import * as torch from "../../src/index.ts";
 import { gelu } from "../../src/nn/functional.ts";
-import { labels, type Row, uniform } from "../row.ts";
+import { expression, type Inputs, type Row, type Tensors, uniform } from "../row.ts";
 
-type T = torch.Tensor;
-
-/** A row with one float input `x`. */
-function on(name: string, shape: readonly number[], step: (x: T) => T, pytorch: string, scale?: number): Row {
-  return {
-    name,
-    inputs: { x: uniform(shape, scale) },
-    kindling:
-      ({ x }) =>
-      () =>
-        step(x),
-    pytorch,
+interface Operation {
+  readonly name: string;
+  readonly inputs: (length: number) => Inputs;
+  readonly kindling: (inputs: Tensors) => torch.Tensor;
+  readonly pytorch: string;
+  /** The same into memory that exists: in `out`, or in place. */
+  readonly reusing?: {
+    readonly name: string;
+    readonly kindling: (inputs: Tensors) => torch.Tensor;
+    readonly pytorch: string;
   };
 }
 
-const million = [2 ** 20];
-const square = [1024, 1024];
-const half = [512, 512];
+/** Within the range where functions such as tanh do not yet saturate. */
+const one = (length: number): Inputs => ({ x: uniform([length], 4) });
+const two = (length: number): Inputs => ({ a: uniform([length]), b: uniform([length]) });
 
-export const elementwise: readonly Row[] = [
+const operations: readonly Operation[] = [
   {
-    name: "add, 1M",
-    inputs: { a: uniform(million), b: uniform(million) },
-    kindling:
-      ({ a, b }) =>
-      () =>
-        torch.add(a, b),
+    name: "add",
+    inputs: two,
+    kindling: ({ a, b }) => torch.add(a, b),
     pytorch: "torch.add(a, b)",
+    reusing: {
+      name: "out=",
+      kindling: ({ a, b, out }) => torch.add(a, b, { out }),
+      pytorch: "torch.add(a, b, out=out)",
+    },
   },
-  on("relu, 1M", million, (x) => torch.relu(x), "torch.relu(x)"),
-  on("exp, 1M", million, (x) => torch.exp(x), "torch.exp(x)", 4),
-  on("tanh, 1M", million, (x) => torch.tanh(x), "torch.tanh(x)", 4),
-  on("sigmoid, 1M", million, (x) => torch.sigmoid(x), "torch.sigmoid(x)", 4),
-  on("gelu, 1M", million, (x) => gelu(x), "F.gelu(x)", 4),
-  on("sum, 1M", million, (x) => x.sum(), "x.sum()"),
-  on("max, 1M", million, (x) => x.max(), "x.max()"),
-  on("mean, 1M", million, (x) => x.mean(), "x.mean()"),
-  on("sum over dim 0, 1024²", square, (x) => x.sum(0), "x.sum(0)"),
-  on("sum over dim 1, 1024²", square, (x) => x.sum(1), "x.sum(1)"),
-  on("softmax, 512²", half, (x) => torch.softmax(x, -1), "torch.softmax(x, -1)", 4),
-  on("log_softmax, 512²", half, (x) => torch.log_softmax(x, -1), "torch.log_softmax(x, -1)", 4),
   {
-    name: "layer_norm, 512²",
-    inputs: { x: uniform(half), w: uniform([512]), b: uniform([512]) },
-    kindling:
-      ({ x, w, b }) =>
-      () =>
-        torch.layer_norm(x, [512], w, b),
-    pytorch: "F.layer_norm(x, [512], w, b)",
+    name: "relu",
+    inputs: one,
+    kindling: ({ x }) => torch.relu(x),
+    pytorch: "torch.relu(x)",
+    // PyTorch's relu has no `out`.
+    reusing: { name: "in place", kindling: ({ x }) => x.relu_(), pytorch: "x.relu_()" },
   },
-  on("cumsum, 1M", million, (x) => x.cumsum(0), "x.cumsum(0)"),
-  on("sort, 100k", [100_000], (x) => x.sort().values, "x.sort().values"),
-  {
-    name: "index_select, 4096 rows of 128",
-    inputs: { x: uniform([10_000, 128]), index: labels([4096], 10_000) },
-    kindling:
-      ({ x, index }) =>
-      () =>
-        x.index_select(0, index),
-    pytorch: "x.index_select(0, index)",
-  },
+  ...Object.entries({ exp: torch.exp, tanh: torch.tanh, sigmoid: torch.sigmoid }).map(([name, op]): Operation => {
+    return {
+      name,
+      inputs: one,
+      kindling: ({ x }) => op(x),
+      pytorch: `torch.${name}(x)`,
+      reusing: { name: "out=", kindling: ({ x, out }) => op(x, { out }), pytorch: `torch.${name}(x, out=out)` },
+    };
+  }),
+  // The gelu of PyTorch's public functions has no `out` either.
+  { name: "gelu", inputs: one, kindling: ({ x }) => gelu(x), pytorch: "F.gelu(x)" },
 ];
+
+function rowsOf({ name, inputs, kindling, pytorch, reusing }: Operation): Row[] {
+  const large = 10_000_000;
+  const list = [
+    expression({ name: `${name}, 1M`, inputs: inputs(2 ** 20), kindling, pytorch }),
+    expression({ name: `${name}, 10M`, inputs: inputs(large), kindling, pytorch, bar: 1 }),
+  ];
+  if (reusing !== undefined) {
+    list.push(
+      expression({
+        ...reusing,
+        name: `${name}, 10M, ${reusing.name}`,
+        inputs: { ...inputs(large), out: uniform([large]) },
+        bar: 1,
+      }),
+    );
+  }
+  return list;
+}
+
+export const elementwise: readonly Row[] = operations.flatMap(rowsOf);

@@ -1,17 +1,44 @@
-/** Whole training steps: forward, loss, backward, update. */
-import type { Tensor } from "../../src/index.ts";
-import { labels, type Row, uniform } from "../row.ts";
+/** Whole training steps (forward, loss, backward, update) and inference. */
+import * as torch from "../../src/index.ts";
+import { makeGpt, makeLeNet, makeMlp, makeResNet18, type Training, trainingStep } from "../networks.ts";
+import { type Input, labels, type Row, uniform } from "../row.ts";
 
-function lenet(batch: number): Row {
+interface Step {
+  readonly name: string;
+  readonly input: Input;
+  readonly target: Input;
+  readonly kindling: () => Training | Promise<Training>;
+  /** Makes `net`, `optimizer` and `criterion`. */
+  readonly pytorch: string;
+  readonly bar: number;
+  readonly comparedCall?: number;
+}
+
+function step({ name, input, target, kindling, pytorch, bar, comparedCall = 3 }: Step): Row {
   return {
-    name: `LeNet, SGD step, batch ${batch}`,
-    inputs: { images: uniform([batch, 1, 32, 32]), target: labels([batch], 10) },
+    name,
+    inputs: { input, target },
     // The first steps agree to the last bits; then training amplifies rounding.
     tolerance: 1e-3,
-    kindling: async ({ images, target }) => {
-      const { makeLeNet } = await import("../networks.ts");
-      return trainingStep(makeLeNet(), images, target);
-    },
+    comparedCall,
+    kindling: async (inputs) => trainingStep(await kindling(), inputs.input, inputs.target),
+    pytorch: `${pytorch}
+def step():
+    optimizer.zero_grad()
+    loss = criterion(net(input), target)
+    loss.backward()
+    optimizer.step()
+    return loss`,
+    bar,
+  };
+}
+
+function lenet(batch: number, bar: number): Row {
+  return step({
+    name: `LeNet, SGD step, batch ${batch}`,
+    input: uniform([batch, 1, 32, 32]),
+    target: labels([batch], 10),
+    kindling: makeLeNet,
     pytorch: `
 class Net(nn.Module):
     def __init__(self):
@@ -30,50 +57,105 @@ class Net(nn.Module):
         return self.fc3(x)
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
-criterion = nn.CrossEntropyLoss()
-def step():
-    optimizer.zero_grad()
-    loss = criterion(net(images), target)
-    loss.backward()
-    optimizer.step()
-    return loss`,
-  };
+criterion = nn.CrossEntropyLoss()`,
+    bar,
+  });
 }
 
-const mlp: Row = {
+const mlp = step({
   name: "MLP 784-512-512-10, Adam step, batch 128",
-  inputs: { images: uniform([128, 784]), target: labels([128], 10) },
-  tolerance: 1e-3,
-  kindling: async ({ images, target }) => {
-    const { makeMlp } = await import("../networks.ts");
-    return trainingStep(makeMlp(), images, target);
-  },
+  input: uniform([128, 784]),
+  target: labels([128], 10),
+  kindling: makeMlp,
   pytorch: `
 net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-criterion = nn.CrossEntropyLoss()
+criterion = nn.CrossEntropyLoss()`,
+  bar: 1.2,
+});
+
+const VOCABULARY = 65;
+const CONTEXT = 128;
+
+const gpt = step({
+  name: "GPT (4 layers, width 128, 4 heads, context 128), AdamW step, batch 8",
+  input: labels([8, CONTEXT], VOCABULARY),
+  target: labels([8, CONTEXT], VOCABULARY),
+  kindling: () => makeGpt(VOCABULARY, CONTEXT),
+  pytorch: `
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = nn.Linear(width, 3 * width)
+        self.projection = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.heads = heads
+    def forward(self, x):
+        batch, length, width = x.shape
+        heads = lambda t: t.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
+        q, k, v = map(heads, self.attention(self.norm1(x)).split(width, 2))
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.projection(attended.transpose(1, 2).reshape(batch, length, width))
+        return x + self.mlp(self.norm2(x))
+class Gpt(nn.Module):
+    def __init__(self, vocabulary, context, layers, width, heads):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Embedding(context, width)
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+    def forward(self, tokens):
+        x = self.tokens(tokens) + self.positions(torch.arange(tokens.shape[1]))
+        return self.head(self.norm(self.blocks(x)))
+net = Gpt(${VOCABULARY}, ${CONTEXT}, 4, 128, 4)
+optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+criterion = lambda logits, target: F.cross_entropy(logits.flatten(0, 1), target.flatten())`,
+  bar: 1,
+});
+
+const RESNET18 = `
+from torchvision.models import resnet18
+net = resnet18()
+optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+criterion = nn.CrossEntropyLoss()`;
+
+function resnet18(batch: number, size: number): Row {
+  return step({
+    name: `resnet18, SGD step, batch ${batch} at ${size}²`,
+    input: uniform([batch, 3, size, size]),
+    target: labels([batch], 1000),
+    kindling: makeResNet18,
+    pytorch: RESNET18,
+    bar: 1,
+    comparedCall: 2,
+  });
+}
+
+const inference: Row = {
+  name: "resnet18, inference, batch 8 at 224²",
+  inputs: { input: uniform([8, 3, 224, 224]) },
+  kindling: async ({ input }) => {
+    const { net } = await makeResNet18();
+    net.eval();
+    return () => torch.inference_mode(() => net(input));
+  },
+  pytorch: `${RESNET18}
+net.eval()
 def step():
-    optimizer.zero_grad()
-    loss = criterion(net(images), target)
-    loss.backward()
-    optimizer.step()
-    return loss`,
+    with torch.inference_mode():
+        return net(input)`,
+  bar: 1.2,
 };
 
-interface Training {
-  readonly net: (input: Tensor) => Tensor;
-  readonly optimizer: { zero_grad(): void; step(): unknown };
-  readonly criterion: (output: Tensor, target: Tensor) => Tensor;
-}
-
-function trainingStep({ net, optimizer, criterion }: Training, images: Tensor, target: Tensor): () => Tensor {
-  return () => {
-    optimizer.zero_grad();
-    const loss = criterion(net(images), target);
-    loss.backward();
-    optimizer.step();
-    return loss;
-  };
-}
-
-export const training: readonly Row[] = [lenet(4), lenet(64), mlp];
+export const training: readonly Row[] = [
+  lenet(4, 3),
+  lenet(64, 1.5),
+  mlp,
+  gpt,
+  inference,
+  resnet18(16, 64),
+  resnet18(8, 224),
+];

@@ -1,0 +1,89 @@
+/** Softmax, norms and pooling, each also with its gradients. */
+import * as torch from "../../src/index.ts";
+import { cross_entropy, max_pool2d } from "../../src/nn/functional.ts";
+import { type Differentiable, labels, type Row, uniform, withBackward } from "../row.ts";
+
+function softmax(name: "softmax" | "log_softmax", size: number, dim: number, bar?: number): Differentiable {
+  const op = name === "softmax" ? torch.softmax : torch.log_softmax;
+  return {
+    name: `${name}, ${size}², dim ${dim}`,
+    inputs: { x: uniform([size, size], 4) },
+    leaves: ["x"],
+    output: [size, size],
+    kindling: ({ x }) => op(x, dim),
+    pytorch: `torch.${name}(x, ${dim})`,
+    bar,
+  };
+}
+
+function layerNorm(size: number, dim: -1 | 0, bar?: number): Differentiable {
+  const normalized = dim === 0 ? "x.t()" : "x";
+  return {
+    name: `layer_norm, ${size}², dim ${dim}`,
+    inputs: { x: uniform([size, size]), w: uniform([size]), b: uniform([size]) },
+    leaves: ["x", "w", "b"],
+    output: [size, size],
+    kindling: ({ x, w, b }) => torch.layer_norm(dim === 0 ? x.t() : x, [size], w, b),
+    pytorch: `F.layer_norm(${normalized}, [${size}], w, b)`,
+    bar,
+  };
+}
+
+/** In training, where the running statistics change with every call; they start as zeros and ones made here. */
+function batchNorm(batch: number, channels: number, size: number, bar?: number): Differentiable {
+  const shape = [batch, channels, size, size];
+  return {
+    name: `batch_norm in training, ${batch}×${channels}×${size}²`,
+    inputs: {
+      x: uniform(shape),
+      w: uniform([channels]),
+      b: uniform([channels]),
+      mean: uniform([channels]),
+      variance: uniform([channels]),
+    },
+    leaves: ["x", "w", "b"],
+    output: shape,
+    kindling: ({ x, w, b, mean, variance }) => torch.batch_norm(x, w, b, mean, variance, true, 0.1, 1e-5),
+    pytorch: "F.batch_norm(x, mean, variance, w, b, True, 0.1, 1e-5)",
+    bar,
+  };
+}
+
+function maxPool(batch: number, channels: number, size: number, bar?: number): Differentiable {
+  return {
+    name: `max_pool2d 2×2, ${batch}×${channels}×${size}²`,
+    inputs: { x: uniform([batch, channels, size, size]) },
+    leaves: ["x"],
+    output: [batch, channels, size / 2, size / 2],
+    kindling: ({ x }) => max_pool2d(x, 2),
+    pytorch: "F.max_pool2d(x, 2)",
+    bar,
+  };
+}
+
+const crossEntropy: Differentiable = {
+  name: "cross_entropy 64×10",
+  inputs: { x: uniform([64, 10], 4), target: labels([64], 10) },
+  leaves: ["x"],
+  output: [],
+  kindling: ({ x, target }) => cross_entropy(x, target),
+  pytorch: "F.cross_entropy(x, target)",
+};
+
+const BAR = 1.1;
+
+export const rowwise: readonly Row[] = [
+  softmax("softmax", 4096, -1, BAR),
+  softmax("softmax", 4096, 0, BAR),
+  softmax("log_softmax", 4096, -1, BAR),
+  softmax("log_softmax", 4096, 0, BAR),
+  layerNorm(4096, -1, BAR),
+  layerNorm(4096, 0, BAR),
+  batchNorm(64, 64, 56, BAR),
+  maxPool(64, 64, 56, BAR),
+  softmax("softmax", 512, -1),
+  layerNorm(512, -1),
+  batchNorm(64, 6, 28),
+  maxPool(64, 6, 28),
+  crossEntropy,
+].flatMap(withBackward);

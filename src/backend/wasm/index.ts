@@ -1,12 +1,13 @@
 /** The CPU backend: each kernel becomes a WebAssembly module of its own, generated when it is first needed. */
-import type { Expr } from "../../ir/expr.ts";
-import type { Kernel } from "../../ir/kernel.ts";
+import type { Axis, Expr } from "../../ir/expr.ts";
+import type { Kernel, RowKernel, ScatterKernel } from "../../ir/kernel.ts";
 import type { Backend, CompiledKernel } from "../backend.ts";
 import type { MemoryLimits } from "./assembler.ts";
 import { emitContraction } from "./contraction.ts";
 import { chooseFeatures, type Features } from "./features.ts";
 import { hostImports } from "./host.ts";
 import { instantiate } from "./instantiate.ts";
+import { TILE_ROWS } from "./outer.ts";
 import { emitRow } from "./row.ts";
 import { emitScatter } from "./scatter.ts";
 import { rowCost } from "./threads/cost.ts";
@@ -30,6 +31,8 @@ const LEAST_WORK = 40_000;
 const CHUNK_WORK = 20_000;
 /** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
 const CHUNK_ELEMENTS = 64;
+/** Reductions beside each other, of rows as far apart as the tensor is wide, are divided in groups up to this wide. */
+const WIDE_COLUMNS = 512;
 
 export class WasmBackend implements Backend {
   readonly name = "wasm";
@@ -56,47 +59,66 @@ export class WasmBackend implements Backend {
     void this.features.wide;
     if (kernel.form === "contraction") {
       const { bytes, units, work, scratchBytes } = emitContraction(kernel, this.features, this.limits);
-      const run = this.parallel(bytes, scratchBytes, 2, 1, (block) => work(this.reader(block)));
+      const run = this.parallel(
+        bytes,
+        scratchBytes,
+        2,
+        () => 1,
+        (block) => work(this.reader(block)),
+      );
       return { kernel, run, units: (block) => units(this.reader(block)) };
     }
-    const row = kernel.form === "row";
-    const bytes = row ? emitRow(kernel, this.features, this.limits) : emitScatter(kernel, this.features, this.limits);
-    const sizes = (row ? kernel.outer : kernel.axes).map((axis) => sizeReader(axis.size, kernel.buffers.length));
-    let run: Run;
-    if (kernel.form !== "row") run = instantiate(bytes, this.imports);
-    else if (kernel.inner.length === 0) {
-      const cost = rowCost(kernel);
-      const least = Math.ceil(LEAST_WORK / cost);
-      run = this.parallel(bytes, 0, least, CHUNK_ELEMENTS, (_, units) => cost * units);
-    } else {
-      const cost = rowCost(kernel);
-      const inner = kernel.inner.map((axis) => sizeReader(axis.size, kernel.buffers.length));
-      run = this.parallel(bytes, 0, 2, 1, (block, units) => {
-        const read = this.reader(block);
-        return inner.reduce((product, size) => product * size(read), cost * units);
-      });
-    }
-    return {
-      kernel,
-      run,
-      units: (block) => {
-        const read = this.reader(block);
-        let product = 1;
-        for (const size of sizes) product *= Math.max(0, size(read));
-        return product;
-      },
+    return kernel.form === "row" ? this.compileRow(kernel) : this.compileScatter(kernel);
+  }
+
+  private compileRow(kernel: RowKernel): CompiledKernel {
+    const { bytes, division } = emitRow(kernel, this.features, this.limits);
+    const slots = kernel.buffers.length;
+    const inner = kernel.inner.map((axis) => sizeReader(axis.size, slots));
+    const perElement = rowCost(kernel);
+    const work = (block: number, units: number): number => {
+      if (inner.length === 0) return perElement * units;
+      const read = this.reader(block);
+      return inner.reduce((product, size) => product * size(read), perElement * units);
+    };
+    const last = kernel.outer.at(-1);
+    const width = last ? sizeReader(last.size, slots) : () => 1;
+    const grain = {
+      elements: () => CHUNK_ELEMENTS,
+      tiles: (block: number) => TILE_ROWS * width(this.reader(block)),
+      columns: (_: number, units: number) => Math.min(WIDE_COLUMNS, roundUp(units / 8, CHUNK_ELEMENTS)),
+      rows: () => 1,
+    }[division];
+    const least = inner.length === 0 ? Math.ceil(LEAST_WORK / perElement) : 2;
+    const run = this.parallel(bytes, 0, least, grain, work);
+    return { kernel, run, units: this.unitCounter(kernel.outer, slots) };
+  }
+
+  private compileScatter(kernel: ScatterKernel): CompiledKernel {
+    const bytes = emitScatter(kernel, this.features, this.limits);
+    const units = this.unitCounter(kernel.axes, kernel.buffers.length);
+    return { kernel, run: instantiate(bytes, this.imports), units };
+  }
+
+  private unitCounter(axes: readonly Axis[], slots: number): (block: number) => number {
+    const sizes = axes.map((axis) => sizeReader(axis.size, slots));
+    return (block) => {
+      const read = this.reader(block);
+      let product = 1;
+      for (const size of sizes) product *= Math.max(0, size(read));
+      return product;
     };
   }
 
   /**
    * The kernel's function, divided among threads where it pays: from `least` units on, if `work` estimates enough
-   * nanoseconds. Chunks are multiples of `grain` units.
+   * nanoseconds. Chunks are multiples of `grain(…)` units.
    */
   private parallel(
     bytes: Uint8Array<ArrayBuffer>,
     scratchBytes: number,
     least: number,
-    grain: number,
+    grain: (block: number, units: number) => number,
     work: (block: number, units: number) => number,
   ): Run {
     const run = instantiate(bytes, this.imports);
@@ -113,8 +135,9 @@ export class WasmBackend implements Backend {
         run(block, begin, end);
         return;
       }
-      const chunk = Math.max(1, Math.floor((units * CHUNK_WORK) / cost));
-      pool.run(bytes, run, scratchBytes, block, begin, end, Math.ceil(chunk / grain) * grain);
+      const chunk = roundUp((units * CHUNK_WORK) / cost, grain(block, units));
+      if (chunk < units) pool.run(bytes, run, scratchBytes, block, begin, end, chunk);
+      else run(block, begin, end);
     };
   }
 
@@ -124,6 +147,11 @@ export class WasmBackend implements Backend {
     if (this.view.buffer !== this.memory.buffer) this.view = new DataView(this.memory.buffer);
     return (slot) => this.view.getInt32(block + 8 * slot, true);
   }
+}
+
+/** The least multiple of `step` from `x` on; at least one step. */
+function roundUp(x: number, step: number): number {
+  return Math.max(1, Math.ceil(x / step)) * step;
 }
 
 type Read = (slot: number) => number;

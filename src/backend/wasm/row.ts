@@ -20,8 +20,25 @@ import { LANES, VectorEmitter } from "./vector.ts";
 /** Steps after which float sums go into float64. */
 const BLOCK = 256;
 
-/** The module of a row kernel; it exports `run(block, begin, end)`. */
-export function emitRow(kernel: RowKernel, features: Features, memory: MemoryLimits = {}): Uint8Array<ArrayBuffer> {
+/** How the outer indices of a kernel are best divided among threads. */
+export type Division =
+  /** A map: anywhere. */
+  | "elements"
+  /** A map of transposed operands: in groups of TILE_ROWS whole rows. */
+  | "tiles"
+  /** Reductions beside each other, in the lanes of vectors: in wide groups. */
+  | "columns"
+  /** A row each: anywhere. */
+  | "rows";
+
+export interface EmittedRow {
+  /** A module that exports `run(block, begin, end)`. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly division: Division;
+}
+
+/** Makes the code of a row kernel. */
+export function emitRow(kernel: RowKernel, features: Features, memory: MemoryLimits = {}): EmittedRow {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", memory);
   const host = importHost(module);
@@ -36,7 +53,13 @@ export function emitRow(kernel: RowKernel, features: Features, memory: MemoryLim
     host,
   });
   new RowGenerator(prepared, emitter).emit(f.parameter(1), f.parameter(2));
-  return module.bytes();
+  return { bytes: module.bytes(), division: division(prepared) };
+}
+
+function division({ inner, outer, vectorAxis, transposed }: Prepared): Division {
+  if (transposed) return "tiles";
+  if (inner === 0) return "elements";
+  return vectorAxis === outer - 1 ? "columns" : "rows";
 }
 
 class RowGenerator {

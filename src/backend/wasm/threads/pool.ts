@@ -24,6 +24,7 @@ import {
   runChunks,
   SCRATCH,
   SLEEPING,
+  WORKERS,
 } from "./protocol.ts";
 import type { WorkerStart } from "./worker.ts";
 
@@ -95,17 +96,19 @@ export class ThreadPool {
     this.size = defaultThreads();
   }
 
-  /** How many threads work on a job, the calling one included. Workers start with the first job that is worth it. */
+  /**
+   * How many threads work on a job, the calling one included. Workers start with the first job that is worth it; those
+   * that are too many later sleep.
+   */
   get size(): number {
     return this.wanted;
   }
 
   set size(threads: number) {
     this.wanted = this.available ? Math.max(1, Math.min(threads, MOST_THREADS)) : 1;
-    for (const thread of this.threads.splice(this.wanted - 1)) thread.terminate();
   }
 
-  /** How many workers have been started and not sent away. */
+  /** How many workers have been started. */
   get workers(): number {
     return this.threads.length;
   }
@@ -131,6 +134,7 @@ export class ThreadPool {
     control[CHUNKS] = chunks;
     control[DONE] = 0;
     control[FAILED] = 0;
+    control[WORKERS] = this.wanted - 1;
     this.epoch = (this.epoch + 1) % EPOCHS;
     open(control, this.epoch);
     Atomics.store(control, EPOCH, this.epoch);
@@ -163,15 +167,20 @@ export class ThreadPool {
       if (sleep(control, DONE, done) === "timed-out" && --patience === 0) {
         close(control, this.epoch);
         Atomics.store(control, CALLER_SLEEPING, 0);
-        this.give(`has not finished its work for ${PATIENCE} s, or has ended`);
+        this.fail(`has not finished its work for ${PATIENCE} s, or has ended`);
       }
     }
     Atomics.store(control, CALLER_SLEEPING, 0);
   }
 
-  /** Sends all workers away and throws. */
-  private give(reason: string): never {
+  private dismiss(): void {
     this.size = 1;
+    for (const thread of this.threads.splice(0)) thread.terminate();
+  }
+
+  /** Sends all workers away and throws. */
+  private fail(reason: string): never {
+    this.dismiss();
     throw new RuntimeError(
       `Kindling: a worker thread ${reason}. The results of the last operation are not valid; later ones run on one thread, until torch.set_num_threads.`,
     );
@@ -188,7 +197,8 @@ export class ThreadPool {
     if (scratchBytes > this.scratchBytes || this.threads.length < workers) {
       const bytes = scratchBytes > this.scratchBytes ? Math.max(scratchBytes, LEAST_SCRATCH) : this.scratchBytes;
       const from = bytes > this.scratchBytes ? 0 : this.threads.length;
-      for (let i = from; i < workers; i++) this.control[SCRATCH + i] = bytes > 0 ? this.reserve(bytes) : 0;
+      for (let i = from; i < Math.max(workers, this.threads.length); i++)
+        this.control[SCRATCH + i] = bytes > 0 ? this.reserve(bytes) : 0;
       this.scratchBytes = bytes;
       while (this.threads.length < workers) this.threads.push(this.startThread(this.threads.length));
     }
@@ -206,9 +216,8 @@ export class ThreadPool {
     const start = nodeWorkers ? startInNode : startInBrowser;
     const thread: Thread = start(data, (reason) => {
       // Threads that were sent away are no longer in the list.
-      const at = this.threads.indexOf(thread);
-      if (at < 0) return;
-      this.size = 1;
+      if (!this.threads.includes(thread)) return;
+      this.dismiss();
       console.warn(`Kindling: a worker thread ended: ${reason}. Work goes on with one thread.`);
     });
     return thread;

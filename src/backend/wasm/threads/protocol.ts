@@ -21,6 +21,8 @@ export const BEGIN = 9;
 export const END = 10;
 /** Work units in a chunk. */
 export const CHUNK = 11;
+/** Workers with an index below this take part. */
+export const WORKERS = 12;
 /** From here on the address of the scratch memory of each worker. */
 export const SCRATCH = 16;
 export const CONTROL_WORDS = 16 + 64;

@@ -4,7 +4,7 @@
  */
 import { hostImports } from "../host.ts";
 import { instantiate } from "../instantiate.ts";
-import { EPOCH, KERNEL, type Run, runChunks, SCRATCH, SLEEPING } from "./protocol.ts";
+import { EPOCH, KERNEL, type Run, runChunks, SCRATCH, SLEEPING, WORKERS } from "./protocol.ts";
 
 /** What a worker is started with. */
 export interface WorkerStart {
@@ -43,7 +43,8 @@ function work({ memory, control: address, words, index }: WorkerStart): void {
   };
   let seen = Atomics.load(control, EPOCH);
   for (;;) {
-    const until = performance.now() + SPIN_MS;
+    // One that is not wanted at present does not look either.
+    const until = index < Atomics.load(control, WORKERS) ? performance.now() + SPIN_MS : 0;
     let epoch = seen;
     while (epoch === seen) {
       for (let i = 0; i < LOOKS && epoch === seen; i++) epoch = Atomics.load(control, EPOCH);
@@ -54,6 +55,7 @@ function work({ memory, control: address, words, index }: WorkerStart): void {
       epoch = Atomics.load(control, EPOCH);
     }
     seen = epoch;
+    if (index >= Atomics.load(control, WORKERS)) continue;
     try {
       runChunks(control, epoch, () => kernelAt(control[KERNEL]));
     } catch {

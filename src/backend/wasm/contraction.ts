@@ -56,8 +56,8 @@ function orient(kernel: ContractionKernel): ContractionKernel {
 
 type ReadSlot = (slot: number) => number;
 
-/** Multiplications and additions that a thread does in a nanosecond, roughly. */
-const RATE = 30;
+/** Multiplications and additions that a thread does in a nanosecond, roughly: half of what it does at best. */
+const RATE = 16;
 
 function counters(kernel: ContractionKernel): { units: (read: ReadSlot) => number; work: (read: ReadSlot) => number } {
   const product = (axes: readonly Axis[]) => {

@@ -27,8 +27,10 @@ export interface WasmBackendOptions {
 }
 
 /** Work, in estimated nanoseconds, below which a launch stays on the calling thread, and that of a chunk. */
-const LEAST_WORK = 40_000;
-const CHUNK_WORK = 20_000;
+const LEAST_WORK = 20_000;
+/** The same while workers sleep: to wake one takes 50 µs. */
+const LEAST_WORK_ASLEEP = 80_000;
+const CHUNK_WORK = 10_000;
 /** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
 const CHUNK_ELEMENTS = 64;
 /** Reductions beside each other, of rows as far apart as the tensor is wide, are divided in groups up to this wide. */
@@ -131,7 +133,7 @@ export class WasmBackend implements Backend {
         return;
       }
       const cost = work(block, units);
-      if (cost < LEAST_WORK) {
+      if (cost < LEAST_WORK || (cost < LEAST_WORK_ASLEEP && !pool.awake)) {
         run(block, begin, end);
         return;
       }

@@ -8,6 +8,7 @@ import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { KernelCache, launch } from "../launch.ts";
+import { contractInParts, partsOf } from "./contraction-parts.ts";
 
 /** A tensor and its strides along the groups. Strides may be negative: the tensor's offset is where all indices are 0. */
 export interface ContractionOperand {
@@ -93,6 +94,12 @@ const kernels = new Map<string, Map<number | string, KernelCache<number | string
 
 /** Computes a contraction into `out`, whose elements must not overlap those of the operands. */
 export function contract(spec: ContractionSpec): void {
+  const parts = partsOf(spec);
+  if (parts > 1) contractInParts(spec, parts, contractWhole);
+  else contractWhole(spec);
+}
+
+function contractWhole(spec: ContractionSpec): void {
   const { sizes, a, b, out, extra, scalars } = spec;
   const operands: ContractionOperand[] = [a, b];
   if (extra !== undefined) for (const operand of extra) operands.push(operand);

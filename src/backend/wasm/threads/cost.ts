@@ -2,9 +2,9 @@
 import { type Expr, walk } from "../../../ir/expr.ts";
 import type { RowKernel } from "../../../ir/kernel.ts";
 
-/** Nanoseconds for one element, in vectors: of a load or store, and of an operation. */
-const ACCESS = 0.08;
-const OPERATION = 0.03;
+/** Nanoseconds for one element, in vectors: of a load or store, often from the third-level cache, and of an operation. */
+const ACCESS = 0.15;
+const OPERATION = 0.05;
 
 /** Estimated nanoseconds of each index of the outer and inner axes. */
 export function rowCost(kernel: RowKernel): number {

@@ -108,6 +108,12 @@ export class ThreadPool {
     this.wanted = this.available ? Math.max(1, Math.min(threads, MOST_THREADS)) : 1;
   }
 
+  /** Whether enough of the workers are looking for work, so that none must be woken. */
+  get awake(): boolean {
+    const { control } = this;
+    return control !== null && this.threads.length - Atomics.load(control, SLEEPING) >= this.wanted - 1;
+  }
+
   /** How many workers have been started. */
   get workers(): number {
     return this.threads.length;

@@ -17,7 +17,7 @@ export interface WorkerStart {
 }
 
 /** How long a worker looks for the next job before it sleeps: waking costs some 50 µs. */
-const SPIN_MS = 0.1;
+const SPIN_MS = 0.2;
 const LOOKS = 64;
 
 function work({ memory, control: address, words, index }: WorkerStart): void {

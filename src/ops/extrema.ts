@@ -70,6 +70,7 @@ function extremeFunction(which: Which) {
         keepdim,
         compute: orderedCompute(x.dtype),
         results: [x.dtype, dt.int64],
+        keepInnerOrder: true,
         build: (v, row) => {
           const { value, index } = row.argReduce(`arg${which}`, v);
           return [value, index];

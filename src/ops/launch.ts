@@ -40,6 +40,11 @@ export function setBackend(make: (memory: WebAssembly.Memory, current: Backend) 
   generation++;
 }
 
+/** Changes whenever compiled kernels are out of date. */
+export function backendGeneration(): number {
+  return generation;
+}
+
 /** Compiled kernels by key. One cache belongs to one maker of kernels, which makes the keys. */
 export class KernelCache<K> {
   private kernels = new Map<K, CompiledKernel>();
@@ -90,6 +95,32 @@ function writeParam(slot: number, type: ComputeType, value: number | bigint): vo
   else if (type === "f64") heap.f64[SLOT64 + slot] = Number(value);
   else if (type === "i64") heap.i64[SLOT64 + slot] = typeof value === "bigint" ? value : BigInt(Math.trunc(value));
   else heap.i32[SLOT32 + 2 * slot] = value ? 1 : 0;
+}
+
+/** A launch whose tensors and last scalars come later. */
+export interface PreparedLaunch {
+  readonly compiled: CompiledKernel;
+  readonly params: readonly (number | bigint)[];
+  readonly units: number;
+}
+
+/** Runs a prepared launch with more `scalars`. `address` is asked for each buffer's and must read that of a storage. */
+export function runPrepared(
+  { compiled, params, units }: PreparedLaunch,
+  scalars: readonly (number | bigint)[],
+  address: (buffer: number) => number,
+): void {
+  heap.epoch++;
+  const count = compiled.kernel.buffers.length;
+  let slot = 0;
+  while (slot < count) {
+    const at = address(slot);
+    heap.i32[SLOT32 + 2 * slot++] = at;
+  }
+  const types = compiled.kernel.params;
+  for (let i = 0; i < params.length; i++) writeParam(slot++, types[i], params[i]);
+  for (let i = 0; i < scalars.length; i++) writeParam(slot++, types[params.length + i], scalars[i]);
+  compiled.run(BLOCK, 0, units);
 }
 
 /**

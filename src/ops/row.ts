@@ -2,80 +2,19 @@
  * Row kernels over strided tensors: the common ground of pointwise ops, reductions, softmax, and norms. It plans the
  * loops (order and merging of dimensions), makes the kernel once per layout class, and launches it.
  */
+import type { CompiledKernel } from "../backend/backend.ts";
 import type { DType } from "../dtype.ts";
-import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
-import type { Kernel, ReduceOp, Stage } from "../ir/kernel.ts";
+import { Axis, type ComputeType, computeType, constant, type Expr, load, param } from "../ir/expr.ts";
+import type { Kernel } from "../ir/kernel.ts";
 import { contiguousStrides, numelOf, type Shape } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
-import { KernelCache, launch } from "./launch.ts";
+import { KernelCache, launch, type PreparedLaunch } from "./launch.ts";
+import { divide, runDivided } from "./row-division.ts";
+import { type Loops, RowBuilder, type RowOperand, type RowSpec } from "./row-spec.ts";
 
-/** A tensor with its strides along the outer and the inner loops (0 where it does not vary). */
-export interface RowOperand {
-  readonly tensor: Tensor;
-  readonly outer: readonly number[];
-  readonly inner: readonly number[];
-}
-
-/** Builds the stages of a row kernel. Positions of loads and stores are those of the current outer and inner index. */
-export class RowBuilder {
-  readonly stages: Stage[] = [];
-  /** The number of inner elements, as i32. */
-  readonly innerCount: Expr;
-  private readonly indices: readonly Expr[];
-  private readonly innerVaries: readonly boolean[];
-
-  constructor(indices: readonly Expr[], innerVaries: readonly boolean[], innerCount: Expr) {
-    this.indices = indices;
-    this.innerVaries = innerVaries;
-    this.innerCount = innerCount;
-  }
-  /** Reduces over the inner loops. */
-  reduce(op: ReduceOp, value: Expr): Expr {
-    this.stages.push({ kind: "reduce", op, value });
-    return stageValue(value.type, this.stages.length - 1);
-  }
-  /** The position of the first extreme value, in flattened inner indices. */
-  argReduce(op: "argmin" | "argmax", value: Expr): { index: Expr; value: Expr } {
-    this.stages.push({ kind: "reduce", op, value });
-    const at = this.stages.length - 1;
-    return { index: stageValue("i32", at, 1), value: stageValue(value.type, at) };
-  }
-  /** Writes to operand number `operand`. */
-  store(operand: number, value: Expr): void {
-    this.stages.push({
-      kind: "store",
-      over: this.innerVaries[operand] ? "inner" : "outer",
-      buffer: operand,
-      index: this.indices[operand],
-      value,
-    });
-  }
-}
-
-export interface RowSpec {
-  readonly name: string;
-  /** Everything that `build` depends on besides dtypes and layout. */
-  readonly key: string;
-  /** Sizes of the outer and the inner loops. */
-  readonly outer: Shape;
-  readonly inner: Shape;
-  /** Inputs first, then `outputs` tensors that are written. */
-  readonly operands: readonly RowOperand[];
-  readonly outputs: number;
-  /** Scalars, with their compute types. */
-  readonly scalars?: readonly (number | bigint)[];
-  readonly scalarTypes?: readonly ComputeType[];
-  /** Inner dimensions keep their order, because flattened inner indices are results. */
-  readonly keepInnerOrder?: boolean;
-  readonly build: (values: readonly Expr[], row: RowBuilder, scalars: readonly Expr[]) => void;
-}
-
-interface Loops {
-  readonly sizes: readonly number[];
-  /** For each operand its stride along each loop. */
-  readonly strides: readonly (readonly number[])[];
-}
+export type { RowOperand, RowSpec };
+export { RowBuilder };
 
 /** Orders loops so that the innermost has the smallest strides, and merges those that are one loop in every operand. */
 function planLoops(sizes: Shape, operandStrides: readonly (readonly number[])[], keepOrder: boolean): Loops {
@@ -105,7 +44,7 @@ function planLoops(sizes: Shape, operandStrides: readonly (readonly number[])[],
 }
 
 /** Plans the inner loops. Where a row has inner dimensions, one loop stays even if it is of size 1 or 0. */
-function planInner(spec: RowSpec, strides: readonly (readonly number[])[]): Loops {
+function planInner(spec: Pick<RowSpec, "inner" | "keepInnerOrder">, strides: readonly (readonly number[])[]): Loops {
   const sizes = spec.inner;
   const empty = sizes.length > 0 && numelOf(sizes) === 0;
   if (!empty) {
@@ -141,9 +80,21 @@ const kernels = new Map<string, KernelCache<number | string>>();
 
 /** Runs a row kernel. Operands that are written must not overlap others except at the very same elements. */
 export function runRow(spec: RowSpec): void {
-  const { operands } = spec;
   const units = numelOf(spec.outer);
   if (units === 0) return;
+  const { tensors, outer, inner } = planRow(spec);
+  const division = divide(spec, units, outer, inner);
+  if (division !== null) {
+    runDivided(spec, division, outer, inner, prepareRow);
+    return;
+  }
+  const params = layoutParams(outer, inner);
+  if (spec.scalars !== undefined) for (let i = 0; i < spec.scalars.length; i++) params.push(spec.scalars[i]);
+  launch(compiledRow(spec, tensors, outer, inner), tensors, params, units);
+}
+
+function planRow(spec: RowSpec): { tensors: Tensor[]; outer: Loops; inner: Loops } {
+  const { operands } = spec;
   const tensors: Tensor[] = [];
   const outerStrides: (readonly number[])[] = [];
   const innerStrides: (readonly number[])[] = [];
@@ -153,21 +104,33 @@ export function runRow(spec: RowSpec): void {
     outerStrides.push(operand.outer);
     innerStrides.push(operand.inner);
   }
-  const outer = planLoops(spec.outer, outerStrides, false);
-  const inner = planInner(spec, innerStrides);
+  return { tensors, outer: planLoops(spec.outer, outerStrides, false), inner: planInner(spec, innerStrides) };
+}
+
+/** A row kernel ready to be launched on other tensors of the same layout; its scalars are given then. */
+function prepareRow(spec: RowSpec): PreparedLaunch {
+  const { tensors, outer, inner } = planRow(spec);
+  const compiled = compiledRow(spec, tensors, outer, inner);
+  return { compiled, params: layoutParams(outer, inner), units: numelOf(spec.outer) };
+}
+
+function compiledRow(spec: RowSpec, tensors: readonly Tensor[], outer: Loops, inner: Loops): CompiledKernel {
   let cache = kernels.get(spec.key);
   if (cache === undefined) kernels.set(spec.key, (cache = new KernelCache()));
   const key = layoutKey(tensors, outer, inner);
-  const kernel = cache.find(key) ?? cache.add(key, makeKernel(spec, outer, inner));
+  return cache.find(key) ?? cache.add(key, makeKernel(spec, outer, inner));
+}
+
+/** Sizes of the loops, and strides. */
+function layoutParams(outer: Loops, inner: Loops): (number | bigint)[] {
   const params: (number | bigint)[] = [];
   for (let i = 0; i < outer.sizes.length; i++) params.push(outer.sizes[i]);
   for (let i = 0; i < inner.sizes.length; i++) params.push(inner.sizes[i]);
-  for (let k = 0; k < tensors.length; k++) {
+  for (let k = 0; k < outer.strides.length; k++) {
     pushStrides(params, outer.strides[k]);
     pushStrides(params, inner.strides[k]);
   }
-  if (spec.scalars !== undefined) for (let i = 0; i < spec.scalars.length; i++) params.push(spec.scalars[i]);
-  launch(kernel, tensors, params, units);
+  return params;
 }
 
 /** Strides 0 and 1 are compiled in: they decide how a kernel is vectorized. Others are parameters. */

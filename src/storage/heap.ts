@@ -55,6 +55,18 @@ export interface MemoryStats {
   restored_bytes: number;
 }
 
+/** Shared memory reserves addresses for all that it may become, of which some devices have fewer. */
+function makeMemory(shared: boolean): WebAssembly.Memory {
+  for (let maximum = MAX_PAGES; shared && maximum >= MAX_PAGES / 8; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: 64, maximum, shared });
+    } catch {
+      // A smaller one, or in the end one that is not shared.
+    }
+  }
+  return new WebAssembly.Memory({ initial: 64, maximum: MAX_PAGES });
+}
+
 export class Heap {
   readonly memory: WebAssembly.Memory;
   /** Views of the whole memory, replaced when it grows. */
@@ -84,7 +96,7 @@ export class Heap {
   constructor(softLimit = 384 * 2 ** 20, hardLimit = MAX_PAGES * PAGE, shared = false) {
     this.softLimit = softLimit;
     this.hardLimit = hardLimit;
-    this.memory = new WebAssembly.Memory({ initial: 64, maximum: MAX_PAGES, shared });
+    this.memory = makeMemory(shared);
     this.refreshViews();
   }
 

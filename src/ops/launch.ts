@@ -89,6 +89,33 @@ export function launch(
   compiled.run(BLOCK, 0, units < 0 ? compiled.units(BLOCK) : units);
 }
 
+/**
+ * Runs a prepared launch on tensors, with more `scalars` if the kernel has any. Where the number of units is not known yet
+ * (-1), the kernel is asked for it; it is returned.
+ */
+export function launchPrepared(
+  { compiled, params, units }: PreparedLaunch,
+  tensors: readonly Tensor[],
+  scalars: readonly (number | bigint)[] | undefined,
+): number {
+  heap.epoch++;
+  let slot = 0;
+  for (let i = 0; i < tensors.length; i++) {
+    const t = tensors[i];
+    const address = t.storage.address + t.offset * t.dtype.itemsize;
+    heap.i32[SLOT32 + 2 * slot++] = address;
+  }
+  const { i32 } = heap;
+  for (let i = 0; i < params.length; i++) i32[SLOT32 + 2 * slot++] = params[i];
+  if (scalars !== undefined) {
+    const types = compiled.kernel.params;
+    for (let i = 0; i < scalars.length; i++) writeParam(slot++, types[params.length + i], scalars[i]);
+  }
+  const all = units < 0 ? compiled.units(BLOCK) : units;
+  compiled.run(BLOCK, 0, all);
+  return all;
+}
+
 function writeParam(slot: number, type: ComputeType, value: number | bigint): void {
   if (type === "i32") heap.i32[SLOT32 + 2 * slot] = Number(value);
   else if (type === "f32") heap.f32[SLOT32 + 2 * slot] = Number(value);
@@ -100,7 +127,8 @@ function writeParam(slot: number, type: ComputeType, value: number | bigint): vo
 /** A launch whose tensors and last scalars come later. */
 export interface PreparedLaunch {
   readonly compiled: CompiledKernel;
-  readonly params: readonly (number | bigint)[];
+  /** The first parameters of the kernel: sizes and strides, all i32. */
+  readonly params: readonly number[];
   readonly units: number;
 }
 

@@ -2,14 +2,14 @@
  * Row kernels over strided tensors: the common ground of pointwise ops, reductions, softmax, and norms. It plans the
  * loops (order and merging of dimensions), makes the kernel once per layout class, and launches it.
  */
-import type { CompiledKernel } from "../backend/backend.ts";
 import type { DType } from "../dtype.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param } from "../ir/expr.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import { contiguousStrides, numelOf, type Shape } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
-import { KernelCache, launch, type PreparedLaunch } from "./launch.ts";
+import { KernelCache, launchPrepared, type PreparedLaunch } from "./launch.ts";
+import { PlanCache, Signature } from "./plan.ts";
 import { divide, runDivided } from "./row-division.ts";
 import { type Loops, RowBuilder, type RowOperand, type RowSpec } from "./row-spec.ts";
 
@@ -75,66 +75,89 @@ function sortLoops(order: number[], sizes: Shape, operandStrides: readonly (read
   }
 }
 
-/** Kernels by `RowSpec.key`, then by layout. */
-const kernels = new Map<string, KernelCache<number | string>>();
+/** What was made for one `RowSpec.key`. */
+class RowMaker {
+  readonly plans = new PlanCache();
+  /** Kernels by layout. */
+  readonly kernels = new KernelCache<number | string>();
+}
+
+const makers = new Map<string, RowMaker>();
+
+function makerOf(key: string): RowMaker {
+  let maker = makers.get(key);
+  if (maker === undefined) makers.set(key, (maker = new RowMaker()));
+  return maker;
+}
+
+const signature = new Signature();
+
+/** Writes what the plan of `spec` follows from. */
+function sign({ outer, inner, operands, keepInnerOrder }: RowSpec): void {
+  signature.start();
+  signature.push(((operands.length * 64 + outer.length) * 64 + inner.length) * 2 + (keepInnerOrder === true ? 1 : 0));
+  signature.pushAll(outer);
+  signature.pushAll(inner);
+  for (let k = 0; k < operands.length; k++) {
+    const operand = operands[k];
+    signature.push(operand.tensor.dtype.id);
+    signature.pushAll(operand.outer);
+    signature.pushAll(operand.inner);
+  }
+}
 
 /** Runs a row kernel. Operands that are written must not overlap others except at the very same elements. */
 export function runRow(spec: RowSpec): void {
+  const { operands } = spec;
   const units = numelOf(spec.outer);
   if (units === 0) return;
-  const { tensors, outer, inner } = planRow(spec);
+  const tensors: Tensor[] = [];
+  for (let k = 0; k < operands.length; k++) tensors.push(operands[k].tensor);
+  const { plans } = makerOf(spec.key);
+  sign(spec);
+  const found = plans.find(signature);
+  if (found !== null) {
+    launchPrepared(found, tensors, spec.scalars);
+    return;
+  }
+  const { outer, inner } = planRow(spec);
   const division = divide(spec, units, outer, inner);
   if (division !== null) {
     runDivided(spec, division, outer, inner, prepareRow);
     return;
   }
-  const params = layoutParams(outer, inner);
-  if (spec.scalars !== undefined) for (let i = 0; i < spec.scalars.length; i++) params.push(spec.scalars[i]);
-  launch(compiledRow(spec, tensors, outer, inner), tensors, params, units);
+  const prepared = prepare(spec, outer, inner);
+  plans.add(signature, prepared);
+  launchPrepared(prepared, tensors, spec.scalars);
 }
 
-function planRow(spec: RowSpec): { tensors: Tensor[]; outer: Loops; inner: Loops } {
-  const { operands } = spec;
-  const tensors: Tensor[] = [];
-  const outerStrides: (readonly number[])[] = [];
-  const innerStrides: (readonly number[])[] = [];
-  for (let k = 0; k < operands.length; k++) {
-    const operand = operands[k];
-    tensors.push(operand.tensor);
-    outerStrides.push(operand.outer);
-    innerStrides.push(operand.inner);
-  }
-  return { tensors, outer: planLoops(spec.outer, outerStrides, false), inner: planInner(spec, innerStrides) };
+function planRow(spec: RowSpec): { outer: Loops; inner: Loops } {
+  const outerStrides = spec.operands.map((operand) => operand.outer);
+  const innerStrides = spec.operands.map((operand) => operand.inner);
+  return { outer: planLoops(spec.outer, outerStrides, false), inner: planInner(spec, innerStrides) };
 }
 
 /** A row kernel ready to be launched on other tensors of the same layout; its scalars are given then. */
 function prepareRow(spec: RowSpec): PreparedLaunch {
-  const { tensors, outer, inner } = planRow(spec);
-  const compiled = compiledRow(spec, tensors, outer, inner);
-  return { compiled, params: layoutParams(outer, inner), units: numelOf(spec.outer) };
+  const { outer, inner } = planRow(spec);
+  return prepare(spec, outer, inner);
 }
 
-function compiledRow(spec: RowSpec, tensors: readonly Tensor[], outer: Loops, inner: Loops): CompiledKernel {
-  let cache = kernels.get(spec.key);
-  if (cache === undefined) kernels.set(spec.key, (cache = new KernelCache()));
-  const key = layoutKey(tensors, outer, inner);
-  return cache.find(key) ?? cache.add(key, makeKernel(spec, outer, inner));
-}
-
-/** Sizes of the loops, and strides. */
-function layoutParams(outer: Loops, inner: Loops): (number | bigint)[] {
-  const params: (number | bigint)[] = [];
-  for (let i = 0; i < outer.sizes.length; i++) params.push(outer.sizes[i]);
-  for (let i = 0; i < inner.sizes.length; i++) params.push(inner.sizes[i]);
-  for (let k = 0; k < outer.strides.length; k++) {
+function prepare(spec: RowSpec, outer: Loops, inner: Loops): PreparedLaunch {
+  const { kernels } = makerOf(spec.key);
+  const key = layoutKey(spec.operands, outer, inner);
+  const compiled = kernels.find(key) ?? kernels.add(key, makeKernel(spec, outer, inner));
+  // Sizes of the loops, and strides.
+  const params = [...outer.sizes, ...inner.sizes];
+  for (let k = 0; k < spec.operands.length; k++) {
     pushStrides(params, outer.strides[k]);
     pushStrides(params, inner.strides[k]);
   }
-  return params;
+  return { compiled, params, units: numelOf(spec.outer) };
 }
 
 /** Strides 0 and 1 are compiled in: they decide how a kernel is vectorized. Others are parameters. */
-function pushStrides(params: (number | bigint)[], strides: readonly number[]): void {
+function pushStrides(params: number[], strides: readonly number[]): void {
   for (let i = 0; i < strides.length; i++) if (strides[i] !== 0 && strides[i] !== 1) params.push(strides[i]);
 }
 
@@ -142,17 +165,19 @@ function pushStrides(params: (number | bigint)[], strides: readonly number[]): v
  * Dtypes, numbers of loops, and which strides are 0, 1 or other: the digits of one number, which is quicker to make and
  * to find than a text; a text where the number would not be exact.
  */
-function layoutKey(tensors: readonly Tensor[], outer: Loops, inner: Loops): number | string {
+function layoutKey(operands: readonly RowOperand[], outer: Loops, inner: Loops): number | string {
   let key = 64 + outer.sizes.length * 8 + inner.sizes.length;
-  for (let k = 0; k < tensors.length; k++) {
-    key = key * 16 + tensors[k].dtype.id;
+  for (let k = 0; k < operands.length; k++) {
+    key = key * 16 + operands[k].tensor.dtype.id;
     const a = outer.strides[k];
     for (let i = 0; i < a.length; i++) key = key * 3 + (a[i] === 0 ? 0 : a[i] === 1 ? 1 : 2);
     const b = inner.strides[k];
     for (let i = 0; i < b.length; i++) key = key * 3 + (b[i] === 0 ? 0 : b[i] === 1 ? 1 : 2);
   }
   if (key <= Number.MAX_SAFE_INTEGER && outer.sizes.length < 8 && inner.sizes.length < 8) return key;
-  return tensors.map((t, k) => `${t.dtype.id}${strideText(outer.strides[k])}${strideText(inner.strides[k])}`).join("|");
+  return operands
+    .map(({ tensor }, k) => `${tensor.dtype.id}${strideText(outer.strides[k])}${strideText(inner.strides[k])}`)
+    .join("|");
 }
 
 function strideText(strides: readonly number[]): string {

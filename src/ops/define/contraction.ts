@@ -3,11 +3,14 @@
  * four index groups may have several dimensions, which need not be adjacent in memory. A transposed matrix, a window
  * of a convolution or a diagonal is only another set of strides, so no operand is copied.
  */
+
+import type { CompiledKernel } from "../../backend/backend.ts";
 import { Axis, accumulator, type ComputeType, computeType, constant, type Expr, load, param } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { Shape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { KernelCache, launch } from "../launch.ts";
+import { KernelCache, launchPrepared } from "../launch.ts";
+import { PlanCache, Signature } from "../plan.ts";
 import { contractInParts, partsOf } from "./contraction-parts.ts";
 
 /** A tensor and its strides along the groups. Strides may be negative: the tensor's offset is where all indices are 0. */
@@ -37,7 +40,7 @@ export interface ContractionSpec {
   readonly epilogue?: (sum: Expr, extra: readonly Expr[], scalars: readonly Expr[]) => Expr;
 }
 
-const GROUPS = ["batch", "m", "n", "k"];
+const GROUPS = ["batch", "m", "n", "k"] as const;
 
 interface Group {
   readonly sizes: Shape;
@@ -45,52 +48,71 @@ interface Group {
   readonly strides: readonly Shape[];
 }
 
-const NO_STRIDES: Shape = Object.freeze([]);
-
-/** A group without dimensions, for each number of operands. */
-const emptyGroups: Group[] = [];
-
-function emptyGroup(operands: number): Group {
-  return (emptyGroups[operands] ??= { sizes: NO_STRIDES, strides: new Array<Shape>(operands).fill(NO_STRIDES) });
-}
-
 /**
  * The dimensions of a group without those of size 1, adjacent ones merged where they are one in every operand that has
- * strides there. `given` is not kept unless it has one dimension.
+ * strides there.
  */
 function planGroup(sizes: Shape, given: readonly (Shape | undefined)[]): Group {
-  const operands = given.length;
-  if (sizes.length === 0 || (sizes.length === 1 && sizes[0] === 1)) return emptyGroup(operands);
-  const strides: Shape[] = [];
-  if (sizes.length === 1) {
-    for (let i = 0; i < operands; i++) strides.push(given[i] ?? NO_STRIDES);
-    return { sizes, strides };
-  }
   const out: number[] = [];
-  const kept: number[][] = [];
-  for (let i = 0; i < operands; i++) kept.push([]);
-  for (let d = 0; d < sizes.length; d++) {
-    const size = sizes[d];
-    if (size === 1) continue;
+  const strides: number[][] = given.map(() => []);
+  sizes.forEach((size, d) => {
+    if (size === 1) return;
     const last = out.length - 1;
-    let merge = last >= 0;
-    for (let i = 0; merge && i < operands; i++) {
-      const s = given[i];
-      if (s !== undefined && kept[i][last] !== s[d] * size) merge = false;
-    }
+    const merge = last >= 0 && given.every((s, i) => s === undefined || strides[i][last] === s[d] * size);
     if (merge) out[last] *= size;
     else out.push(size);
-    const at = out.length - 1;
-    for (let i = 0; i < operands; i++) {
-      const s = given[i];
-      if (s !== undefined) kept[i][at] = s[d];
-    }
-  }
-  return { sizes: out, strides: kept };
+    given.forEach((s, i) => {
+      if (s !== undefined) strides[i][out.length - 1] = s[d];
+    });
+  });
+  return { sizes: out, strides };
 }
 
-/** Kernels by the spec's name and key, then by dtypes and dimensions, then by strides. */
-const kernels = new Map<string, Map<number | string, KernelCache<number | string>>>();
+/** What was made for one name and key of a spec. */
+class Maker {
+  readonly plans = new PlanCache();
+  /** Kernels by dtypes and dimensions, then by strides. */
+  readonly kernels = new Map<number | string, KernelCache<number | string>>();
+}
+
+/** By the spec's name, then by its key. */
+const makers = new Map<string, Map<string, Maker>>();
+
+function makerOf(name: string, key: string): Maker {
+  let byKey = makers.get(name);
+  if (byKey === undefined) makers.set(name, (byKey = new Map()));
+  let maker = byKey.get(key);
+  if (maker === undefined) byKey.set(key, (maker = new Maker()));
+  return maker;
+}
+
+const signature = new Signature();
+
+/** Writes what the plan of `spec` follows from. */
+function sign({ sizes, a, b, out, extra }: ContractionSpec): void {
+  const { batch, m, n, k } = sizes;
+  signature.start();
+  signature.push(extra === undefined ? 0 : extra.length);
+  signature.push(((batch.length * 64 + m.length) * 64 + n.length) * 64 + k.length);
+  signature.pushAll(batch);
+  signature.pushAll(m);
+  signature.pushAll(n);
+  signature.pushAll(k);
+  signOperand(a);
+  signOperand(b);
+  if (extra !== undefined) for (let i = 0; i < extra.length; i++) signOperand(extra[i]);
+  signOperand(out);
+}
+
+function signOperand({ tensor, batch, m, n, k }: ContractionOperand): void {
+  const given =
+    (batch === undefined ? 0 : 1) + (m === undefined ? 0 : 2) + (n === undefined ? 0 : 4) + (k === undefined ? 0 : 8);
+  signature.push(tensor.dtype.id * 16 + given);
+  if (batch !== undefined) signature.pushAll(batch);
+  if (m !== undefined) signature.pushAll(m);
+  if (n !== undefined) signature.pushAll(n);
+  if (k !== undefined) signature.pushAll(k);
+}
 
 /** Computes a contraction into `out`, whose elements must not overlap those of the operands. */
 export function contract(spec: ContractionSpec): void {
@@ -100,38 +122,43 @@ export function contract(spec: ContractionSpec): void {
 }
 
 function contractWhole(spec: ContractionSpec): void {
-  const { sizes, a, b, out, extra, scalars } = spec;
-  const operands: ContractionOperand[] = [a, b];
-  if (extra !== undefined) for (const operand of extra) operands.push(operand);
-  operands.push(out);
-  const tensors: Tensor[] = [];
-  const batch: (Shape | undefined)[] = [];
-  const m: (Shape | undefined)[] = [];
-  const n: (Shape | undefined)[] = [];
-  const k: (Shape | undefined)[] = [];
-  for (const operand of operands) {
-    tensors.push(operand.tensor);
-    batch.push(operand.batch);
-    m.push(operand.m);
-    n.push(operand.n);
-    k.push(operand.k);
+  const { a, b, out, extra } = spec;
+  const tensors: Tensor[] = [a.tensor, b.tensor];
+  if (extra !== undefined) for (let i = 0; i < extra.length; i++) tensors.push(extra[i].tensor);
+  tensors.push(out.tensor);
+  const maker = makerOf(spec.name, spec.key ?? "");
+  sign(spec);
+  const found = maker.plans.find(signature);
+  if (found !== null) {
+    launchPrepared(found, tensors, spec.scalars);
+    return;
   }
-  const groups = [planGroup(sizes.batch, batch), planGroup(sizes.m, m), planGroup(sizes.n, n), planGroup(sizes.k, k)];
-  const name = spec.key === undefined ? spec.name : `${spec.name}${spec.key}`;
-  let byForm = kernels.get(name);
-  if (byForm === undefined) kernels.set(name, (byForm = new Map()));
+  const { compiled, params } = plan(spec, maker);
+  const units = launchPrepared({ compiled, params, units: -1 }, tensors, spec.scalars);
+  maker.plans.add(signature, { compiled, params, units });
+}
+
+/** The kernel of a contraction, and the sizes and strides among its parameters. */
+function plan(spec: ContractionSpec, maker: Maker): { compiled: CompiledKernel; params: number[] } {
+  const { sizes, a, b, out, extra } = spec;
+  const operands: ContractionOperand[] = [a, b, ...(extra ?? []), out];
+  const tensors = operands.map((operand) => operand.tensor);
+  const groups = GROUPS.map((name) =>
+    planGroup(
+      sizes[name],
+      operands.map((operand) => operand[name]),
+    ),
+  );
   const form = formKey(tensors, groups);
-  let cache = byForm.get(form);
-  if (cache === undefined) byForm.set(form, (cache = new KernelCache()));
+  let cache = maker.kernels.get(form);
+  if (cache === undefined) maker.kernels.set(form, (cache = new KernelCache()));
   const key = strideKey(groups);
-  const kernel = cache.find(key) ?? cache.add(key, makeKernel(spec, operands, groups));
-  const params: (number | bigint)[] = [];
-  for (const group of groups) for (const s of group.sizes) params.push(s);
-  for (let i = 0; i < tensors.length; i++) {
-    for (const group of groups) for (const s of group.strides[i]) if (s !== 0 && s !== 1) params.push(s);
-  }
-  if (scalars !== undefined) for (const s of scalars) params.push(s);
-  launch(kernel, tensors, params);
+  const compiled = cache.find(key) ?? cache.add(key, makeKernel(spec, operands, groups));
+  const params = groups.flatMap((group) => group.sizes);
+  tensors.forEach((_, i) => {
+    for (const group of groups) params.push(...group.strides[i].filter((s) => s !== 0 && s !== 1));
+  });
+  return { compiled, params };
 }
 
 /**

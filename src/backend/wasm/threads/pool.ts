@@ -64,7 +64,9 @@ export function threadsAvailable(): boolean {
 /** As many as this process may use processors, or as OMP_NUM_THREADS says, which PyTorch obeys too. */
 function defaultThreads(): number {
   const wanted = Number.parseInt(platform.process?.env?.OMP_NUM_THREADS ?? "", 10);
-  return wanted > 0 ? wanted : (platform.navigator?.hardwareConcurrency ?? 1);
+  if (wanted > 0) return wanted;
+  const os = platform.process?.getBuiltinModule?.("node:os") as { availableParallelism?(): number } | undefined;
+  return os?.availableParallelism?.() ?? platform.navigator?.hardwareConcurrency ?? 1;
 }
 
 const MOST_THREADS = CONTROL_WORDS - SCRATCH + 1;

@@ -7,7 +7,6 @@
  *   --quick            little time for each row: two minutes for all
  *   --threads 1,2      the numbers of threads, each with a table of its own. Default 1
  *   --alone            Kindling only
- *   --peers            also the other JavaScript libraries; --no-peers without them. Default: unless --quick or --alone
  *   --no-revectorize   also Kindling without 256-bit vectors, as it runs in a browser
  *   --json FILE        also writes all figures to a file
  *
@@ -17,11 +16,11 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Contender } from "./contender.ts";
-import { kindling, peers } from "./javascript.ts";
+import { kindling } from "./javascript.ts";
 import { type Effort, measureRow, type RowResult } from "./measure.ts";
 import { pytorch } from "./pytorch.ts";
-import { type Measurement, measurement, report } from "./report.ts";
 import { rows } from "./rows/index.ts";
+import { heading, table } from "./table.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -30,16 +29,19 @@ const { values: options } = parseArgs({
     threads: { type: "string", default: "1" },
     alone: { type: "boolean", default: false },
     revectorize: { type: "boolean", default: true },
-    peers: { type: "boolean" },
     json: { type: "string" },
   },
   allowNegative: true,
 });
 
-const { peers: withPeers = !options.quick && !options.alone } = options;
-
 const full: Effort = { warmup: 200, warmupLimit: 3000, turn: 100, rounds: 10, limit: 3000, pause: 0 };
 const quick: Effort = { warmup: 25, warmupLimit: 800, turn: 15, rounds: 5, limit: 75, pause: 0 };
+
+interface Table {
+  readonly threads: number;
+  readonly heading: readonly string[];
+  readonly results: readonly RowResult[];
+}
 
 /** Who takes part; the first is the reference for results. */
 async function start(threads: number): Promise<Contender[]> {
@@ -51,14 +53,13 @@ async function start(threads: number): Promise<Contender[]> {
   }
   contenders.push(await kindling({ threads, wide: true }));
   if (!options.revectorize) contenders.push(await kindling({ threads, wide: false }));
-  if (withPeers) contenders.push(...(await peers(threads, options.quick ? 5 : 30)));
   return contenders;
 }
 
 const pattern = new RegExp(options.only);
 const chosen = rows.filter((row) => pattern.test(row.name));
 
-async function run(threads: number): Promise<Measurement> {
+async function run(threads: number): Promise<Table> {
   const contenders = await start(threads);
   const effort = { ...(options.quick ? quick : full), pause: threads > 1 ? 10 : 0 };
   const results: RowResult[] = [];
@@ -68,10 +69,11 @@ async function run(threads: number): Promise<Measurement> {
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   for (const contender of contenders) contender.close();
-  return measurement(threads, contenders, results);
+  const lines = heading(contenders, threads);
+  console.log(`${lines.join("  \n")}\n\n${table(results, chosen)}\n`);
+  return { threads, heading: lines, results };
 }
 
-const measurements: Measurement[] = [];
-for (const threads of options.threads.split(",")) measurements.push(await run(Number(threads)));
-console.log(report(measurements, rows));
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(measurements, null, 2)}\n`);
+const tables: Table[] = [];
+for (const threads of options.threads.split(",")) tables.push(await run(Number(threads)));
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(tables, null, 2)}\n`);

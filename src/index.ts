@@ -159,6 +159,7 @@ export { save } from "./serialization/save.ts";
 export type { MemoryStats } from "./storage/heap.ts";
 export { memory_stats, set_memory_limit } from "./storage/storage.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
+export { type Backends, backends, type KindlingBackend } from "./torch/backends.ts";
 export { type FloatInfo, finfo, type IntInfo, iinfo } from "./torch/limits.ts";
 export { is_complex, is_floating_point, numel } from "./torch/queries.ts";
 export {

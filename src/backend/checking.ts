@@ -107,8 +107,8 @@ export class CheckingBackend implements Backend {
     end: number,
   ): Part | null {
     let [first, last] = [begin, end];
-    if (fast.kernel.form === "contraction") {
-      // The backends divide a contraction differently: only whole launches correspond.
+    if (fast.kernel.form === "contraction" || fast.kernel.form === "winograd") {
+      // The backends divide these differently: only whole launches correspond.
       if (begin !== 0 || end !== fast.units(block)) return null;
       [first, last] = [0, reference.units(block)];
     }

@@ -1,5 +1,5 @@
 /**
- * The three forms of kernel. A kernel says what is computed, for which indices, from and into which buffers; a backend
+ * The forms of kernel. A kernel says what is computed, for which indices, from and into which buffers; a backend
  * makes a program of it. Kernels know no tensor and no op.
  *
  * A kernel is launched with a block of parameters, 8 bytes a slot, little-endian: first the byte address of each
@@ -7,6 +7,7 @@
  */
 import type { DTypeName } from "../dtype.ts";
 import type { Axis, ComputeType, Expr } from "./expr.ts";
+import type { WinogradTile } from "./winograd.ts";
 
 export interface BufferDecl {
   readonly dtype: DTypeName;
@@ -96,4 +97,17 @@ export interface ScatterKernel extends KernelBase {
   readonly value: Expr;
 }
 
-export type Kernel = RowKernel | ContractionKernel | ScatterKernel;
+/**
+ * A convolution of float32 images with 3 × 3 filters and stride 1 by Winograd's algorithm (winograd.ts has its formulas, its
+ * parameters and how transformed filters are packed): buffers are the images, the transformed filters, the bias if `biased`,
+ * and the output, whose elements are contiguous in each row, as those of the images.
+ * A launch covers work units in [begin, end): `unitTiles` tiles each, counted over samples, strips, rows and columns, and for
+ * each of these runs of tiles, fastest, `unitBlocks` blocks of filters.
+ */
+export interface WinogradKernel extends KernelBase {
+  readonly form: "winograd";
+  readonly tile: WinogradTile;
+  readonly biased: boolean;
+}
+
+export type Kernel = RowKernel | ContractionKernel | ScatterKernel | WinogradKernel;

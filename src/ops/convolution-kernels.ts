@@ -13,7 +13,7 @@ import { contract } from "./define/contraction.ts";
 import { depthwise, depthwiseTransposed, depthwiseWeight, isDepthwise } from "./depthwise-kernels.ts";
 import { KernelCache, launch } from "./launch.ts";
 import { allocate } from "./row.ts";
-import { filtersOf, isWinograd, transposedFiltersOf, winograd, winogradPays } from "./winograd.ts";
+import { filtersOf, transposedFiltersOf, winograd, winogradTile } from "./winograd.ts";
 
 /** Geometry of a convolution; the lists have one entry for each spatial dimension. */
 export interface Geometry {
@@ -77,8 +77,9 @@ export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry,
     depthwise(x, w, bias, y, g);
     return y;
   }
-  if (isWinograd(w, g) && winogradPays(x.sizes[0], positions)) {
-    winograd(x, filtersOf(w), bias, y, g.padding);
+  const tile = winogradTile(w, g, g.padding, x.sizes[0], positions);
+  if (tile !== null) {
+    winograd(x, filtersOf(w), bias, y, g.padding, tile);
     return y;
   }
   const source = padded(x, g.padding, g.padding);
@@ -167,9 +168,10 @@ export function convolveTransposed(y: Tensor, w: Tensor, bias: Tensor | null, si
     depthwiseTransposed(y, w, bias, x, g);
     return x;
   }
-  if (isWinograd(w, g) && g.padding.every((p) => p <= 2) && winogradPays(y.sizes[0], sizes)) {
-    const zeros = g.padding.map((p) => 2 - p);
-    winograd(y, transposedFiltersOf(w), bias, x, zeros);
+  const zeros = g.padding.map((p) => 2 - p);
+  const tile = zeros.some((z) => z < 0) ? null : winogradTile(w, g, zeros, y.sizes[0], sizes);
+  if (tile !== null) {
+    winograd(y, transposedFiltersOf(w), bias, x, zeros, tile);
     return x;
   }
   if (summedRowsPay(y, w, bias, sizes, g)) {

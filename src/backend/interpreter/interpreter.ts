@@ -4,13 +4,22 @@
  */
 import type { DTypeName } from "../../dtype.ts";
 import type { Axis } from "../../ir/expr.ts";
-import type { ContractionKernel, Kernel, RowKernel, ScatterKernel, Stage, StoreStage } from "../../ir/kernel.ts";
+import type {
+  ContractionKernel,
+  Kernel,
+  RowKernel,
+  ScatterKernel,
+  Stage,
+  StoreStage,
+  WinogradKernel,
+} from "../../ir/kernel.ts";
 import type { Backend, CompiledKernel } from "../backend.ts";
 import { binaryFunction } from "./arithmetic.ts";
 import { elementAccess, type Value } from "./elements.ts";
 import { bufferType, type EvaluateOptions, Evaluator, type Frame, type Journal, type Tracked } from "./evaluate.ts";
 import { LoopNest, openFrame } from "./frame.ts";
 import { reducer } from "./reduce.ts";
+import { winogradElement, winogradElements, winogradReader } from "./winograd.ts";
 
 /** A kernel that can also tell what it writes. */
 export interface InterpretedKernel extends CompiledKernel {
@@ -44,7 +53,29 @@ export class InterpreterBackend implements Backend {
         );
       case "scatter":
         return this.program(kernel, kernel.axes, [], this.scatterUnit(kernel));
+      case "winograd":
+        return this.winograd(kernel);
     }
+  }
+
+  /** One unit is one element of the output. */
+  private winograd(kernel: WinogradKernel): InterpretedKernel {
+    const output = kernel.buffers.length - 1;
+    const record = (block: number, begin: number, end: number, journal?: Journal): void => {
+      const frame = openFrame(kernel, this.memory, block, journal);
+      for (let unit = begin; unit < end; unit++) {
+        const { index, value, error } = winogradElement(kernel, frame, unit);
+        const address = (frame.addresses[output] as number) + 4 * index;
+        writeElement(frame, output, "float32", address, value, this.options.trackErrors ? error : 0);
+      }
+    };
+    return {
+      kernel,
+      units: (block) => winogradElements(openFrame(kernel, this.memory, block)),
+      unitSize: (block) => (kernel.tile + 2) ** 2 * winogradReader(openFrame(kernel, this.memory, block))("channels"),
+      run: (block, begin, end) => record(block, begin, end),
+      record,
+    };
   }
 
   private program(

@@ -1,6 +1,6 @@
 /** The CPU backend: each kernel becomes a WebAssembly module of its own, generated when it is first needed. */
 import type { Axis, Expr } from "../../ir/expr.ts";
-import type { Kernel, RowKernel, ScatterKernel } from "../../ir/kernel.ts";
+import type { Kernel, RowKernel, ScatterKernel, WinogradKernel } from "../../ir/kernel.ts";
 import type { Backend, CompiledKernel } from "../backend.ts";
 import type { MemoryLimits } from "./assembler.ts";
 import { emitContraction } from "./contraction.ts";
@@ -11,8 +11,9 @@ import { TILE_ROWS } from "./outer.ts";
 import { emitRow } from "./row.ts";
 import { emitScatter } from "./scatter.ts";
 import { rowCost } from "./threads/cost.ts";
-import { LEAST_WORK, type ThreadPool } from "./threads/pool.ts";
+import type { ThreadPool } from "./threads/pool.ts";
 import type { Run } from "./threads/protocol.ts";
+import { emitWinograd } from "./winograd/index.ts";
 
 export interface WasmBackendOptions {
   /** Instructions not to use although the engine has them. */
@@ -26,7 +27,10 @@ export interface WasmBackendOptions {
   readonly pool?: ThreadPool;
 }
 
-/** Work of a chunk, in estimated nanoseconds. */
+/** Work, in estimated nanoseconds, below which a launch stays on the calling thread, and that of a chunk. */
+const LEAST_WORK = 20_000;
+/** The same while workers sleep: to wake one takes 50 µs. */
+const LEAST_WORK_ASLEEP = 80_000;
 const CHUNK_WORK = 10_000;
 /** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
 const CHUNK_ELEMENTS = 64;
@@ -60,13 +64,14 @@ export class WasmBackend implements Backend {
       const { bytes, units, work, scratchBytes } = emitContraction(kernel, this.features, this.limits);
       const run = this.parallel(
         bytes,
-        scratchBytes,
+        () => scratchBytes,
         2,
         () => 1,
         (block) => work(this.reader(block)),
       );
       return { kernel, run, units: (block) => units(this.reader(block)) };
     }
+    if (kernel.form === "winograd") return this.compileWinograd(kernel);
     return kernel.form === "row" ? this.compileRow(kernel) : this.compileScatter(kernel);
   }
 
@@ -89,8 +94,20 @@ export class WasmBackend implements Backend {
       rows: () => 1,
     }[division];
     const least = inner.length === 0 ? Math.ceil(LEAST_WORK / perElement) : 2;
-    const run = this.parallel(bytes, 0, least, grain, work);
+    const run = this.parallel(bytes, () => 0, least, grain, work);
     return { kernel, run, units: this.unitCounter(kernel.outer, slots) };
+  }
+
+  private compileWinograd(kernel: WinogradKernel): CompiledKernel {
+    const { bytes, units, work, scratchBytes } = emitWinograd(kernel, this.features, this.limits);
+    const run = this.parallel(
+      bytes,
+      (block) => scratchBytes(this.reader(block)),
+      2,
+      () => 1,
+      (block) => work(this.reader(block)),
+    );
+    return { kernel, run, units: (block) => units(this.reader(block)) };
   }
 
   private compileScatter(kernel: ScatterKernel): CompiledKernel {
@@ -115,7 +132,7 @@ export class WasmBackend implements Backend {
    */
   private parallel(
     bytes: Uint8Array<ArrayBuffer>,
-    scratchBytes: number,
+    scratchBytes: (block: number) => number,
     least: number,
     grain: (block: number, units: number) => number,
     work: (block: number, units: number) => number,
@@ -130,12 +147,12 @@ export class WasmBackend implements Backend {
         return;
       }
       const cost = work(block, units);
-      if (!pool.pays(cost)) {
+      if (cost < LEAST_WORK || (cost < LEAST_WORK_ASLEEP && !pool.awake)) {
         run(block, begin, end);
         return;
       }
       const chunk = roundUp((units * CHUNK_WORK) / cost, grain(block, units));
-      if (chunk < units) pool.run(bytes, run, scratchBytes, block, begin, end, chunk);
+      if (chunk < units) pool.run(bytes, run, scratchBytes(block), block, begin, end, chunk);
       else run(block, begin, end);
     };
   }

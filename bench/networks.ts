@@ -1,13 +1,13 @@
 /** The networks of the training rows, and their training step. `rows/training.ts` has the same in Python. */
-import * as torch from "../../src/index.ts";
-import * as F from "../../src/nn/functional.ts";
-import * as nn from "../../src/nn/index.ts";
-import * as optim from "../../src/optim/index.ts";
+import * as torch from "../src/index.ts";
+import * as F from "../src/nn/functional.ts";
+import * as nn from "../src/nn/index.ts";
+import * as optim from "../src/optim/index.ts";
 
 type T = torch.Tensor;
 
 export interface Training {
-  readonly net: nn.Module & ((input: T) => T);
+  readonly net: (input: T) => T;
   readonly optimizer: { zero_grad(): void; step(): unknown };
   readonly criterion: (output: T, target: T) => T;
 }
@@ -116,9 +116,9 @@ export function makeGpt(vocabulary: number, context: number): Training {
   return { net, optimizer, criterion: (logits, target) => F.cross_entropy(logits.flatten(0, 1), target.flatten()) };
 }
 
-export async function makeResNet18(): Promise<Training> {
-  const { resnet18 } = await import("../../src/vision/models/index.ts");
+export async function makeResNet18(): Promise<Training & { readonly net: nn.Module }> {
+  const { resnet18 } = await import("../src/vision/models/index.ts");
   const net = resnet18();
   const optimizer = new optim.SGD(net.parameters(), { lr: 1e-3, momentum: 0.9 });
-  return { net, optimizer, criterion: new nn.CrossEntropyLoss() };
+  return { net: net as Training["net"] & nn.Module, optimizer, criterion: new nn.CrossEntropyLoss() };
 }

@@ -131,9 +131,16 @@ class Launch {
   /** Runs the kernel with wasm, unit by unit in reverse and all at once, and compares with the interpreter. */
   check(kernel: ContractionKernel, features: Features, tolerance = 2e-6, change: Change = () => {}): void {
     const { bytes, units, scratchBytes } = emitContraction(kernel, features);
-    assert.ok(scratchBytes <= DATA - SCRATCH, `scratch of ${scratchBytes} bytes`);
+    const scratch = (asked: number): number => {
+      assert.equal(
+        asked,
+        scratchBytes((slot) => view.getInt32(BLOCK + 8 * slot, true)),
+      );
+      assert.ok(asked <= DATA - SCRATCH, `scratch of ${asked} bytes`);
+      return SCRATCH;
+    };
     const { run } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory, scratch: () => SCRATCH },
+      env: { memory, scratch },
       host: hostImports,
     }).exports as { run: (block: number, begin: number, end: number) => void };
     const outputs = [...this.buffers.keys()].filter((i) => this.buffers[i]?.access === "write");
@@ -142,7 +149,7 @@ class Launch {
         const { dtype, length } = this.buffers[i] as (typeof this.buffers)[number];
         return new arrays[dtype](memory.buffer, addresses[i] as number, length).slice();
       });
-    const dirty = () => new Uint8Array(memory.buffer, SCRATCH, scratchBytes).fill(0xff);
+    const dirty = () => new Uint8Array(memory.buffer, SCRATCH, DATA - SCRATCH).fill(0xff);
     const view = new DataView(memory.buffer);
 
     let addresses = this.prepare(1, change);

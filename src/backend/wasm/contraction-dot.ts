@@ -11,7 +11,6 @@ import type { Axis } from "../../ir/expr.ts";
 import type { FunctionBuilder, Local, ModuleBuilder } from "./assembler.ts";
 import { type AffineAccess, emitDecode, Parameters } from "./contraction-affine.ts";
 import { emitTileRows, type Lanes, multiplyAdd, TILE_ROWS } from "./contraction-lanes.ts";
-import { emitTileLoop } from "./contraction-microkernel.ts";
 import { shuffleLanes } from "./contraction-pack.ts";
 
 /** With more rows than this, B is transposed into panels instead. */
@@ -279,6 +278,40 @@ function emitDotTile(module: ModuleBuilder, lanes: Lanes, rows: number): Functio
         .memoryLane("v128.store64_lane", 1, lanes.rowBytes * (r + 1));
   }
   return f;
+}
+
+/**
+ * Emits the loop over the tiles of one pair of columns: `a` and `left` (rows) are advanced, `tiles[r - 1]` is called for r
+ * rows after `pushArguments`, and `advance` is called with the local that holds r.
+ */
+function emitTileLoop(
+  f: FunctionBuilder,
+  lanes: Lanes,
+  tiles: readonly FunctionBuilder[],
+  a: Local,
+  k: Local,
+  left: Local,
+  pushArguments: () => void,
+  advance: (rows: Local) => void,
+): void {
+  const rows = f.local("i32");
+  f.loop((again) => {
+    emitTileRows(f, left);
+    f.set(rows);
+    f.block((done) => {
+      for (let r = TILE_ROWS; r >= 1; r--) {
+        f.get(rows).i32(r).op("i32.eq");
+        f.if(() => {
+          pushArguments();
+          f.call(tiles[r - 1] as FunctionBuilder).br(done);
+        });
+      }
+    });
+    f.get(a).get(rows).get(k).op("i32.mul").i32(lanes.size).op("i32.mul").op("i32.add").set(a);
+    advance(rows);
+    f.get(left).get(rows).op("i32.sub").tee(left).br_if(again);
+  });
+  f.release(rows);
 }
 
 /**

@@ -1,75 +1,42 @@
 /** The loops of a contraction: over work units, blocks of k and panels of columns, and the scratch memory they use. */
-import type { Axis, Expr } from "../../ir/expr.ts";
+import type { Axis } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import { type Callable, type FunctionBuilder, type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
-import { type AffineAccess, affineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
+import { type AffineAccess, emitOffsets, Parameters, tableBytes } from "./contraction-affine.ts";
 import { emitChunks, emitDotPanel, emitNeedsMask, emitPackDot, emitUseDot } from "./contraction-dot.ts";
 import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-epilogue.ts";
 import type { ScalarEnvironment } from "./contraction-expression.ts";
 import { type Lanes, lanesOf, TILE_GROUPS } from "./contraction-lanes.ts";
-import { emitMaskedPackGroup, maskConditions, maskPeriodAxes } from "./contraction-mask.ts";
+import { emitMaskedPackGroup, maskPeriodAxes } from "./contraction-mask.ts";
 import { emitPanel } from "./contraction-microkernel.ts";
-import { emitGroupAdjacent, emitPackA, emitPackGroup } from "./contraction-pack.ts";
+import {
+  A_PACKED,
+  A_ROWS,
+  DIRECT_TABLE_ROWS,
+  emitChooseA,
+  emitChooseB,
+  emitIsRun,
+  emitStep,
+  type TableOperand,
+  tableOperand,
+} from "./contraction-operand.ts";
+import { emitGroupAdjacent, emitPackA, emitPackGroup, emitPackPanel } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
-import { rawElements } from "./elements.ts";
+import { DEPTH, emitUnitGrid, UNIT_COLUMNS, UNIT_ROWS } from "./contraction-units.ts";
 import type { Features } from "./features.ts";
 import { importHost } from "./host.ts";
 
-/**
- * The most rows and columns of a work unit, and the most values of k that are summed before they are added to the rest. An
- * A block of UNIT_ROWS × DEPTH floats fits the second-level cache, a B panel of DEPTH rows the first.
- */
-const UNIT_ROWS = 192;
-const UNIT_COLUMNS = 512;
-const DEPTH = 384;
-/** Rows of a unit are a multiple of the micro-kernel's. */
-const ROW_STEP = 6;
-/** Columns of a unit are a multiple of this many. */
-const COLUMN_STEP = 64;
-/** So many units are wanted where the shape allows it, so that several threads have something to do. */
-const WANTED_UNITS = 8;
-
-const ceilDivide = (x: number, by: number): number => Math.ceil(x / by);
-
-/** How a contraction is divided into work units: by its shape alone, so that results do not depend on who runs them. */
-export function unitGrid(batch: number, m: number, n: number): { rows: number; columns: number; units: number } {
-  const mBlocks = ceilDivide(m, UNIT_ROWS);
-  const rows = ceilDivide(ceilDivide(m, mBlocks), ROW_STEP) * ROW_STEP;
-  const parts = ceilDivide(WANTED_UNITS, batch * mBlocks);
-  const columns = Math.min(UNIT_COLUMNS, ceilDivide(ceilDivide(n, parts), COLUMN_STEP) * COLUMN_STEP);
-  return { rows, columns, units: batch * mBlocks * ceilDivide(n, columns) };
-}
-
-/** With at most this many rows, groups of B that are contiguous in memory are read there instead of being packed. */
-const DIRECT_ROWS = 36;
-
-/** An operand that tables can describe. */
-interface TableOperand {
-  readonly access: AffineAccess;
-  /** What must be ≥ 0 for the element to count; empty where there is no mask. */
-  readonly conditions: readonly AffineAccess[];
-}
-
-/** An operand that is one load of the accumulated type, affine in all axes, with an affine mask or none; else null. */
-function tableOperand(kernel: ContractionKernel, e: Expr, lanes: Lanes): TableOperand | null {
-  if (e.op !== "load" || e.type !== lanes.type) return null;
-  const bytes = rawElements[kernel.buffers[e.slot].dtype].size;
-  const axes = [...kernel.batch, ...kernel.m, ...kernel.n, ...kernel.k];
-  const access = bytes === lanes.size ? affineAccess(e.args[0], axes, e.slot, bytes) : null;
-  const conditions = maskConditions(e.args[1], axes);
-  if (access === null || conditions === null || (conditions.length > 0 && lanes.count !== 4)) return null;
-  return { access, conditions };
-}
+const PAGE_BITS = 16;
 
 /** Writes the module of one contraction kernel. */
 export class ContractionLaunch {
   private readonly kernel: ContractionKernel;
-  private readonly lanes: Lanes;
   private readonly module = new ModuleBuilder();
   private readonly environment: ScalarEnvironment;
   private readonly scratch: Callable;
   private readonly f: FunctionBuilder;
-  /** Bytes of scratch memory that a run needs. */
+  readonly lanes: Lanes;
+  /** Bytes of scratch memory that every run needs; what `unitGrid` says comes on top. */
   scratchBytes = 0;
 
   private readonly a: TableOperand | null;
@@ -77,6 +44,8 @@ export class ContractionLaunch {
   private readonly plan: StreamPlan | null;
   private readonly memory;
   private readonly variables;
+  /** What was found out about the operands at the start of a run. */
+  private readonly choices: { aRun?: Local; aStep?: Local; bRun?: Local; bStep?: Local } = {};
   private readonly functions;
 
   constructor(kernel: ContractionKernel, features: Features, memory: MemoryLimits) {
@@ -92,6 +61,11 @@ export class ContractionLaunch {
     this.memory = this.layOutScratch();
     this.variables = this.declareVariables();
     this.functions = this.declareFunctions();
+  }
+
+  /** Whether B is read, or packed, at a fixed step for each k: one axis of k and no mask. */
+  private get stepped(): boolean {
+    return this.b !== null && this.b.conditions.length === 0 && this.kernel.k.length <= 1;
   }
 
   private get panelColumns(): number {
@@ -123,9 +97,6 @@ export class ContractionLaunch {
       bConditionDepth: reserve((this.b?.conditions.length ?? 0) * tableBytes(DEPTH)),
       streamRows: reserve(streamCount * tables.rowStride),
       streamColumns: reserve(streamCount * tables.columnStride),
-      aPacked: reserve(UNIT_ROWS * DEPTH * this.lanes.size + 16),
-      bPacked: reserve(DEPTH * this.lanes.rowBytes),
-      tile: reserve((UNIT_COLUMNS / this.panelColumns) * UNIT_ROWS * this.lanes.rowBytes),
     };
   }
 
@@ -135,14 +106,23 @@ export class ContractionLaunch {
       block: this.f.parameter(0),
       unit: this.f.parameter(1),
       end: this.f.parameter(2),
+      begin: i32(),
       base: i32(),
+      m: i32(),
+      n: i32(),
+      k: i32(),
       mBlocks: i32(),
       nBlocks: i32(),
       unitRows: i32(),
       unitColumns: i32(),
-      /** Values of k in a block, and whether there is only one block. */
       depth: i32(),
       single: i32(),
+      keepA: i32(),
+      keepB: i32(),
+      aPacked: i32(),
+      bPacked: i32(),
+      tiles: i32(),
+      scratchBytes: i32(),
       batch: i32(),
       m0: i32(),
       rows: i32(),
@@ -152,9 +132,15 @@ export class ContractionLaunch {
       kCount: i32(),
       /** Whether this is the last block of k. */
       last: i32(),
-      /** Batch and m block, flattened: that of the unit, and that whose tables (and A) are in the scratch area. */
-      rowBlock: i32(),
-      packedRowBlock: i32(),
+      /** Whether the unit before left its tables of rows, of columns, of k, its packed A, its packed B. */
+      keptRows: i32(),
+      keptColumns: i32(),
+      keptDepth: i32(),
+      keptA: i32(),
+      keptB: i32(),
+      /** Where the current block of A and panel of B are packed. */
+      aAt: i32(),
+      bAt: i32(),
       /** First column of the panel within the unit, its number of columns, its tile. */
       panel: i32(),
       count: i32(),
@@ -162,6 +148,9 @@ export class ContractionLaunch {
       columnTable: i32(),
       bAddresses: [i32(), i32()] as const,
       bTables: [i32(), i32()] as const,
+      aMode: i32(),
+      directB: i32(),
+      memoryEnd: i32(),
       useDot: i32(),
       masked: i32(),
       chunks: i32(),
@@ -192,6 +181,7 @@ export class ContractionLaunch {
       if (count === 0) return packGroup;
       return emitMaskedPackGroup(module, lanes, count, tableBytes(groupSize), tableBytes(DEPTH));
     };
+    const groupB = groupPacker(b, UNIT_COLUMNS);
     return {
       aRows: a && offsets(a.access, kernel.m, true),
       aDepth: a && offsets(a.access, kernel.k, false),
@@ -206,10 +196,12 @@ export class ContractionLaunch {
       packA: a
         ? emitPackA(module, lanes, groupPacker(a, UNIT_ROWS))
         : emitScalarPackA(module, kernel, lanes, environment),
-      packGroup: groupPacker(b, UNIT_COLUMNS),
+      packGroup: groupB,
+      packPanel: this.stepped ? emitPackPanel(module, lanes, groupB) : null,
       packB: b ? null : emitScalarPackB(module, kernel, lanes, environment),
-      packedPanel: emitPanel(module, lanes, "panel", stores),
-      directPanel: b && emitPanel(module, lanes, "table", stores),
+      panel: emitPanel(module, lanes, "step", "step", stores),
+      rowsPanel: this.stepped && a?.conditions.length === 0 ? emitPanel(module, lanes, "rows", "step", stores) : null,
+      tablePanel: b && !this.stepped ? emitPanel(module, lanes, "step", "table", stores) : null,
       epilogue,
       dot:
         lanes.type === "f32" && a?.conditions.length === 0 && b?.conditions.length === 0 && kernel.k.length > 0
@@ -226,14 +218,6 @@ export class ContractionLaunch {
   /** Pushes the address of a part of the scratch area. */
   private at(offset: number): FunctionBuilder {
     return this.f.get(this.variables.base).i32(offset).op("i32.add");
-  }
-  /** Pushes ⌈x / by⌉. */
-  private ceilDiv(x: Local, by: number): FunctionBuilder {
-    const { f } = this;
-    f.get(x)
-      .i32(by - 1)
-      .op("i32.add");
-    return f.i32(by).op("i32.div_u");
   }
   /** Pushes min(limit, x − y). */
   private rest(limit: number | Local, x: Local, y: Local): FunctionBuilder {
@@ -254,32 +238,31 @@ export class ContractionLaunch {
   }
 
   emit(): Uint8Array<ArrayBuffer> {
-    const { f, kernel } = this;
-    const { block, unit, end, batch, m0, rows, n0, columns, k0, kCount, last, depth, rowBlock } = this.variables;
-    const { panel, mBlocks, nBlocks, packedRowBlock, unitRows, unitColumns } = this.variables;
+    const { f } = this;
+    const { unit, end, begin, batch, m, n, k, m0, rows, n0, columns, k0, kCount, last, depth } = this.variables;
+    const { panel, mBlocks, nBlocks, unitRows, unitColumns } = this.variables;
     f.get(unit)
       .get(end)
       .op("i32.ge_s")
       .if(() => f.return());
-    const parameters = new Parameters(f, block, kernel.buffers.length);
-    const [m, n, k] = [kernel.m, kernel.n, kernel.k].map((axes) => parameters.product(axes)) as [Local, Local, Local];
-    this.emitStart(parameters, m, n, k);
+    f.get(unit).set(begin);
+    this.emitStart();
     f.loop((nextUnit) => {
-      // Units count over n blocks fastest, then m blocks, then the batch.
-      f.get(unit).get(nBlocks).op("i32.rem_u").get(unitColumns).op("i32.mul").set(n0);
-      f.get(unit).get(nBlocks).op("i32.div_u").tee(rowBlock).get(mBlocks).op("i32.div_u").set(batch);
-      f.get(rowBlock).get(mBlocks).op("i32.rem_u").get(unitRows).op("i32.mul").set(m0);
+      // Units count over m blocks fastest, so that a packed B serves as many as possible, then n blocks, then the batch.
+      f.get(unit).get(mBlocks).op("i32.rem_u").get(unitRows).op("i32.mul").set(m0);
+      f.get(unit).get(mBlocks).op("i32.div_u").tee(n0).get(nBlocks).op("i32.div_u").set(batch);
+      f.get(n0).get(nBlocks).op("i32.rem_u").get(unitColumns).op("i32.mul").set(n0);
       this.rest(unitRows, m, m0).set(rows);
       this.rest(unitColumns, n, n0).set(columns);
+      this.emitKept();
       this.emitUnitTables();
       f.i32(0).set(k0);
       f.loop((nextDepth) => {
         this.rest(depth, k, k0).set(kCount);
         f.get(k0).get(kCount).op("i32.add").get(k).op("i32.eq").set(last);
-        this.emitPack();
-        f.get(rowBlock).set(packedRowBlock);
+        this.emitPackBlock();
         f.i32(0).set(panel);
-        this.at(this.memory.tile).set(this.variables.tile);
+        f.get(this.variables.tiles).set(this.variables.tile);
         f.loop((nextPanel) => {
           this.rest(this.panelColumns, columns, panel).set(this.variables.count);
           this.emitPanel();
@@ -293,50 +276,24 @@ export class ContractionLaunch {
   }
 
   /** What is the same for all units. */
-  private emitStart(parameters: Parameters, m: Local, n: Local, k: Local): void {
-    const { f, kernel } = this;
-    const { base, mBlocks, nBlocks, depth, single, packedRowBlock, useDot, masked } = this.variables;
-    const { dot, directPanel } = this.functions;
-    f.i32(this.scratchBytes).call(this.scratch).set(base);
-    this.ceilDiv(m, UNIT_ROWS).set(mBlocks);
-    // As in unitGrid.
-    const { unitRows, unitColumns } = this.variables;
-    const ceilBy = (pushX: () => void, by: Local): FunctionBuilder => {
-      pushX();
-      return f.get(by).op("i32.add").i32(1).op("i32.sub").get(by).op("i32.div_u");
-    };
-    const upTo = (step: number): FunctionBuilder =>
-      f
-        .i32(step - 1)
-        .op("i32.add")
-        .i32(step)
-        .op("i32.div_u")
-        .i32(step)
-        .op("i32.mul");
-    const parts = f.local("i32");
-    ceilBy(() => f.get(m), mBlocks);
-    upTo(ROW_STEP).set(unitRows);
-    f.get(parameters.product(kernel.batch)).get(mBlocks).op("i32.mul").set(parts);
-    ceilBy(() => f.i32(WANTED_UNITS), parts).set(parts);
-    ceilBy(() => f.get(n), parts);
-    upTo(COLUMN_STEP).set(unitColumns);
-    f.get(unitColumns).i32(UNIT_COLUMNS).get(unitColumns).i32(UNIT_COLUMNS).op("i32.lt_s").select().set(unitColumns);
-    ceilBy(() => f.get(n), unitColumns).set(nBlocks);
-    f.release(parts);
-    // Equal parts of k, in whole fours.
-    this.ceilDiv(k, DEPTH).set(depth);
-    f.get(depth).i32(1).op("i32.le_u").tee(single);
-    f.if(
-      () => f.get(k).set(depth),
-      () => {
-        f.get(k).get(depth).op("i32.add").i32(1).op("i32.sub").get(depth).op("i32.div_u");
-        f.i32(3).op("i32.add").i32(-4).op("i32.and").set(depth);
-      },
-    );
-    f.i32(-1).set(packedRowBlock);
+  private emitStart(): void {
+    const { f, kernel, variables } = this;
+    const { m, n, k, base, depth, useDot, masked } = variables;
+    const { dot, tablePanel } = this.functions;
+    const parameters = new Parameters(f, variables.block, kernel.buffers.length);
+    for (const [axes, size] of [
+      [kernel.m, m],
+      [kernel.n, n],
+      [kernel.k, k],
+    ] as const)
+      f.get(parameters.product(axes)).set(size);
+    emitUnitGrid(f, this.lanes, this.scratchBytes, [parameters.product(kernel.batch), m, n, k], variables);
+    f.get(variables.scratchBytes).call(this.scratch).set(base);
+    for (const part of [variables.aPacked, variables.bPacked, variables.tiles])
+      f.get(part).get(base).op("i32.add").set(part);
     for (const [operand, period] of [
-      [this.a, this.variables.aPeriod],
-      [this.b, this.variables.bPeriod],
+      [this.a, variables.aPeriod],
+      [this.b, variables.bPeriod],
     ] as const)
       f.get(parameters.product(maskPeriodAxes(operand?.conditions ?? [], kernel.k))).set(period);
     if (dot) {
@@ -345,7 +302,8 @@ export class ContractionLaunch {
       emitNeedsMask(f, parameters, kernel.k);
       f.set(masked);
     }
-    if (directPanel) {
+    this.emitChoices(parameters);
+    if (tablePanel) {
       const at = f.local("i32");
       const offset = f.local("i32");
       const end = f.local("i32");
@@ -358,20 +316,66 @@ export class ContractionLaunch {
           f.get(at).i32(4).op("i32.add").tee(at).get(end).op("i32.lt_u").br_if(again);
         });
       });
+      f.release(at, offset, end);
     }
+  }
+
+  /** Decides what is packed. */
+  private emitChoices(parameters: Parameters): void {
+    const { f, kernel, a, b, choices } = this;
+    const { m, n, k, aMode, directB, memoryEnd } = this.variables;
+    if (a) choices.aRun = emitIsRun(f, parameters, a.access, kernel.k);
+    if (this.functions.rowsPanel && a && choices.aRun) {
+      choices.aStep = emitStep(f, parameters, a.access, kernel.k);
+      const mRun = emitIsRun(f, parameters, a.access, kernel.m);
+      emitChooseA(f, this.lanes, [m, n, k], { run: choices.aRun, mRun, step: choices.aStep, mode: aMode });
+      f.release(mRun);
+      if (this.functions.dot) f.get(this.variables.useDot).if(() => f.i32(A_PACKED).set(aMode));
+    }
+    if (this.stepped && b) {
+      choices.bRun = emitIsRun(f, parameters, b.access, kernel.k);
+      choices.bStep = emitStep(f, parameters, b.access, kernel.k);
+      const nRun = emitIsRun(f, parameters, b.access, kernel.n);
+      emitChooseB(f, [m, k], { nRun, step: choices.bStep });
+      f.set(directB);
+      f.release(nRun);
+      // The last address of a row of a panel.
+      f.memory_size().i32(PAGE_BITS).op("i32.shl").i32(this.lanes.rowBytes).op("i32.sub").set(memoryEnd);
+    }
+  }
+
+  /** What is still there from other units of this run. */
+  private emitKept(): void {
+    const { f } = this;
+    const v = this.variables;
+    f.get(v.unit).get(v.begin).op("i32.gt_s").tee(v.keptDepth).get(v.single).op("i32.and").set(v.keptDepth);
+    // The unit before had the same columns, unless this one is in the first block of rows.
+    f.get(v.unit).get(v.begin).op("i32.gt_s").get(v.m0).i32(0).op("i32.ne").op("i32.and").tee(v.keptColumns);
+    f.get(v.keepB).op("i32.and").set(v.keptB);
+    // The same rows came mBlocks units ago, unless this one is in the first block of columns.
+    f.get(v.unit).get(v.begin).op("i32.sub").get(v.mBlocks).op("i32.ge_s").get(v.n0).i32(0).op("i32.ne").op("i32.and");
+    f.tee(v.keptA).get(v.mBlocks).i32(1).op("i32.eq").op("i32.and").set(v.keptRows);
+    if (this.functions.dot) {
+      // Dot products pack A in another way, and only keep it if there is nothing else.
+      f.get(v.keptRows).get(v.single).op("i32.and").get(v.keptA).get(v.keepA).op("i32.and");
+      f.get(v.useDot).select().set(v.keptA);
+    } else f.get(v.keptA).get(v.keepA).op("i32.and").set(v.keptA);
   }
 
   /** The tables of a unit's rows and columns. */
   private emitUnitTables(): void {
     const { f, functions, memory } = this;
-    const { m0, rows, n0, columns, rowBlock, packedRowBlock } = this.variables;
+    const { m0, rows, n0, columns, keptRows, keptColumns } = this.variables;
     const { tables } = memory;
-    if (functions.bColumns) this.fill(functions.bColumns, n0, columns, memory.bColumns);
-    for (const [s, stream] of functions.streams.entries())
-      this.fill(stream.columns, n0, columns, memory.streamColumns + s * tables.columnStride);
-    for (const [c, condition] of functions.bConditions.entries())
-      this.fill(condition.group, n0, columns, memory.bConditions + c * tables.columnStride);
-    f.get(rowBlock).get(packedRowBlock).op("i32.ne");
+    f.get(keptColumns).op("i32.eqz");
+    f.if(() => {
+      if (functions.bColumns) this.fill(functions.bColumns, n0, columns, memory.bColumns);
+      for (const [s, stream] of functions.streams.entries())
+        this.fill(stream.columns, n0, columns, memory.streamColumns + s * tables.columnStride);
+      for (const [c, condition] of functions.bConditions.entries())
+        this.fill(condition.group, n0, columns, memory.bConditions + c * tables.columnStride);
+    });
+    f.get(keptRows).op("i32.eqz");
     f.if(() => {
       for (const [c, condition] of functions.aConditions.entries())
         this.fill(condition.group, m0, rows, memory.aConditions + c * tables.rowStride);
@@ -381,79 +385,88 @@ export class ContractionLaunch {
     });
   }
 
-  /** The packed A of a block of k, and the depth table of B. */
-  private emitPack(): void {
+  /** The depth tables and the packed A of a block of k. */
+  private emitPackBlock(): void {
     const { f, functions, memory } = this;
-    const { block, batch, m0, rows, k0, kCount, rowBlock, packedRowBlock, single, useDot, chunks } = this.variables;
+    const v = this.variables;
     const { dot } = functions;
-    const packRows = () => {
-      if (functions.aDepth) {
-        this.fill(functions.aDepth, k0, kCount, memory.aDepth);
-        for (const [c, condition] of functions.aConditions.entries())
-          this.fill(condition.depth, k0, kCount, memory.aConditionDepth + c * tableBytes(DEPTH));
-        this.at(memory.aRows);
-        this.at(memory.aDepth);
-        f.get(rows).get(kCount);
-        this.at(memory.aPacked);
-        if (functions.aConditions.length > 0) {
-          this.at(memory.aConditions);
-          this.at(memory.aConditionDepth);
-          this.at(memory.masks);
-          f.get(this.variables.aPeriod);
-        }
-        f.call(functions.packA);
-        return;
-      }
-      f.get(block).get(batch).get(m0).get(rows).get(k0).get(kCount);
-      this.at(memory.aPacked).call(functions.packA);
-    };
-    // With one block of k, A stays packed for all units of a row block.
-    f.get(rowBlock).get(packedRowBlock).op("i32.ne").get(single).op("i32.eqz").op("i32.or");
+    // Where the block of A is, or will be: with all others, or alone.
+    f.get(v.aPacked).get(v.m0).get(v.k).op("i32.mul").get(v.k0).get(v.rows).op("i32.mul").op("i32.add");
+    f.get(v.keepA).op("i32.mul").i32(this.lanes.size).op("i32.mul").op("i32.add").set(v.aAt);
+    f.get(v.keptDepth).op("i32.eqz");
+    if (dot) f.get(v.useDot).op("i32.eqz").op("i32.and");
     f.if(() => {
-      if (dot === null) packRows();
-      else {
-        f.get(useDot).if(() => {
-          f.get(block).get(k0).get(kCount);
-          for (const table of [memory.aDepth, memory.bDepth, memory.masks]) this.at(table);
-          f.call(dot.chunks).set(chunks);
-          for (const table of [memory.aRows, memory.aDepth, memory.masks]) this.at(table);
-          f.get(chunks).get(rows);
-          this.at(memory.aPacked).call(dot.pack);
-        }, packRows);
+      if (functions.aDepth) {
+        this.fill(functions.aDepth, v.k0, v.kCount, memory.aDepth);
+        for (const [c, condition] of functions.aConditions.entries())
+          this.fill(condition.depth, v.k0, v.kCount, memory.aConditionDepth + c * tableBytes(DEPTH));
       }
-      const { bDepth } = functions;
-      if (bDepth) {
-        f.get(useDot)
-          .op("i32.eqz")
-          .if(() => {
-            this.fill(bDepth, k0, kCount, memory.bDepth);
-            for (const [c, condition] of functions.bConditions.entries())
-              this.fill(condition.depth, k0, kCount, memory.bConditionDepth + c * tableBytes(DEPTH));
-          });
+      if (functions.bDepth) {
+        this.fill(functions.bDepth, v.k0, v.kCount, memory.bDepth);
+        for (const [c, condition] of functions.bConditions.entries())
+          this.fill(condition.depth, v.k0, v.kCount, memory.bConditionDepth + c * tableBytes(DEPTH));
       }
     });
+    f.get(v.keptA).op("i32.eqz").get(v.aMode).i32(A_PACKED).op("i32.eq").op("i32.and");
+    f.if(() => {
+      if (dot === null) this.emitPackA();
+      else {
+        f.get(v.useDot).if(
+          () => {
+            f.get(v.aPacked).set(v.aAt);
+            f.get(v.block).get(v.k0).get(v.kCount);
+            for (const table of [memory.aDepth, memory.bDepth, memory.masks]) this.at(table);
+            f.call(dot.chunks).set(v.chunks);
+            for (const table of [memory.aRows, memory.aDepth, memory.masks]) this.at(table);
+            f.get(v.chunks).get(v.rows).get(v.aAt).call(dot.pack);
+          },
+          () => this.emitPackA(),
+        );
+      }
+    });
+  }
+
+  private emitPackA(): void {
+    const { f, functions, memory, choices } = this;
+    const v = this.variables;
+    if (functions.aDepth && choices.aRun) {
+      this.at(memory.aRows);
+      this.at(memory.aDepth);
+      f.get(choices.aRun).get(v.rows).get(v.kCount).get(v.aAt);
+      if (functions.aConditions.length > 0) {
+        this.at(memory.aConditions);
+        this.at(memory.aConditionDepth);
+        this.at(memory.masks);
+        f.get(v.aPeriod);
+      }
+    } else f.get(v.block).get(v.batch).get(v.m0).get(v.rows).get(v.k0).get(v.kCount).get(v.aAt);
+    f.call(functions.packA);
   }
 
   /** One panel of columns: its sums over the block of k and, after the last block, its stores. */
   private emitPanel(): void {
     const { f, functions } = this;
-    const { rows, tile, single, useDot } = this.variables;
+    const v = this.variables;
     const { dot } = functions;
     const outer = () => {
-      if (functions.packB) this.emitScalarPanel(functions.packB);
-      else if (functions.directPanel) this.emitTablePanel(functions.directPanel);
+      // Where the panel of B is, or will be: with all others, or alone.
+      f.get(v.bPacked).get(v.k0).get(v.unitColumns).op("i32.mul").get(v.panel).get(v.kCount).op("i32.mul");
+      f.op("i32.add").get(v.keepB).op("i32.mul").i32(this.lanes.size).op("i32.mul").op("i32.add").set(v.bAt);
+      if (this.stepped) this.emitSteppedPanel();
+      else if (functions.tablePanel) this.emitTablePanel(functions.tablePanel);
+      else this.emitScalarPanel();
     };
-    if (dot) f.get(useDot).if(() => this.emitDotPanel(dot.panel), outer);
+    if (dot) f.get(v.useDot).if(() => this.emitDotPanel(dot.panel), outer);
     else outer();
     // With one block of k, all panels use the same tile, which stays in the first-level cache.
-    f.get(tile).get(rows).get(single).op("i32.eqz").op("i32.mul").i32(this.lanes.rowBytes).op("i32.mul");
-    f.op("i32.add").set(tile);
+    f.get(v.tile).get(v.rows).get(v.single).op("i32.eqz").op("i32.mul").i32(this.lanes.rowBytes).op("i32.mul");
+    f.op("i32.add").set(v.tile);
   }
 
   private emitDotPanel(dotPanel: FunctionBuilder): void {
     const { f, memory } = this;
-    const { panel, masked, chunks, rows, tile, k0, count, last } = this.variables;
-    this.at(memory.aPacked);
+    const { panel, masked, chunks, rows, tile, k0, count, last, aPacked } = this.variables;
+    f.get(aPacked);
     this.at(memory.bColumns).get(panel).i32(2).op("i32.shl").op("i32.add");
     this.at(memory.bDepth);
     this.at(memory.masks).i32(0).get(masked).select();
@@ -461,18 +474,55 @@ export class ContractionLaunch {
     f.get(last).if(() => this.emitFinishTile());
   }
 
-  private emitScalarPanel(packB: FunctionBuilder): void {
-    const { f, memory } = this;
-    const { block, batch, n0, panel, count, k0, kCount } = this.variables;
-    f.get(block).get(batch).get(n0).get(panel).op("i32.add").get(count).get(k0).get(kCount);
-    this.at(memory.bPacked).call(packB);
-    this.emitCompute(this.functions.packedPanel, () => this.at(memory.bPacked));
+  private emitScalarPanel(): void {
+    const { f } = this;
+    const { block, batch, n0, panel, count, k0, kCount, keptB, bAt } = this.variables;
+    f.get(keptB).op("i32.eqz");
+    f.if(() => {
+      f.get(block).get(batch).get(n0).get(panel).op("i32.add").get(count).get(k0).get(kCount).get(bAt);
+      f.call(this.functions.packB as FunctionBuilder);
+    });
+    this.emitCompute(() => f.get(bAt).i32(this.lanes.rowBytes));
+  }
+
+  /** A panel of an operand with a fixed step for each k, in place or packed. */
+  private emitSteppedPanel(): void {
+    const { f, memory, lanes, choices } = this;
+    const v = this.variables;
+    const [address] = v.bAddresses;
+    const [step] = v.bTables;
+    const bStep = choices.bStep as Local;
+    const pushColumns = () => this.at(memory.bColumns).get(v.panel).i32(2).op("i32.shl").op("i32.add");
+    pushColumns();
+    f.memory("i32.load").get(v.k0).get(bStep).op("i32.mul").op("i32.add").set(address);
+    f.get(bStep).set(step);
+    // The last panel is read beyond its columns: where that is memory, it does not matter what is there.
+    f.get(v.directB);
+    f.get(v.count).i32(this.panelColumns).op("i32.eq");
+    f.get(address).get(v.memoryEnd).op("i32.le_u");
+    f.get(address).get(v.kCount).i32(1).op("i32.sub").get(bStep).op("i32.mul").op("i32.add");
+    f.get(v.memoryEnd).op("i32.le_u").op("i32.and").op("i32.or").op("i32.and").op("i32.eqz");
+    f.if(() => {
+      f.get(v.bAt).set(address);
+      f.i32(lanes.rowBytes).set(step);
+      f.get(v.keptB).op("i32.eqz");
+      f.if(() => {
+        pushColumns();
+        this.at(memory.bDepth);
+        f.get(choices.bRun as Local)
+          .get(v.kCount)
+          .get(v.bAt)
+          .get(v.count);
+        f.call(this.functions.packPanel as FunctionBuilder);
+      });
+    });
+    this.emitCompute(() => f.get(address).get(step));
   }
 
   /** Each group of columns is read in place where it can be, else packed. */
-  private emitTablePanel(directPanel: FunctionBuilder): void {
+  private emitTablePanel(tablePanel: FunctionBuilder): void {
     const { f, memory, lanes } = this;
-    const { panel, count, rows, kCount, columnTable, bAddresses, bTables } = this.variables;
+    const { panel, count, rows, kCount, columnTable, bAddresses, bTables, bAt, keptB } = this.variables;
     const masked = this.functions.bConditions.length > 0;
     for (let g = 0; g < TILE_GROUPS; g++) {
       const [address, table] = [bAddresses[g], bTables[g]] as [Local, Local];
@@ -484,7 +534,10 @@ export class ContractionLaunch {
         const column = firstColumn + v * lanes.count;
         pushTable(memory.bColumns, column);
         this.at(memory.bDepth).get(kCount);
-        this.at(memory.bPacked + panelOffset + 16 * v).i32(lanes.rowBytes);
+        f.get(bAt)
+          .i32(panelOffset + 16 * v)
+          .op("i32.add")
+          .i32(lanes.rowBytes);
         f.get(count).i32(column).op("i32.sub");
         if (masked) {
           pushTable(memory.bConditions, column);
@@ -497,7 +550,7 @@ export class ContractionLaunch {
       const setGroup = () => {
         pushTable(memory.bColumns, firstColumn).set(columnTable);
         f.get(rows)
-          .i32(masked ? 0 : DIRECT_ROWS)
+          .i32(masked ? 0 : DIRECT_TABLE_ROWS)
           .op("i32.le_s");
         f.get(count)
           .i32(firstColumn + lanes.groupColumns)
@@ -514,15 +567,18 @@ export class ContractionLaunch {
             this.at(memory.bDepth).set(table);
           },
           () => {
-            packVector(0);
-            for (let v = 1; v < lanes.groupVectors; v++) {
-              // A vector without columns is left as it is: nobody reads its sums.
-              f.get(count)
-                .i32(firstColumn + v * lanes.count)
-                .op("i32.gt_s")
-                .if(() => packVector(v));
-            }
-            this.at(memory.bPacked + panelOffset).set(address);
+            f.get(keptB).op("i32.eqz");
+            f.if(() => {
+              packVector(0);
+              for (let v = 1; v < lanes.groupVectors; v++) {
+                // A vector without columns is left as it is: nobody reads its sums.
+                f.get(count)
+                  .i32(firstColumn + v * lanes.count)
+                  .op("i32.gt_s")
+                  .if(() => packVector(v));
+              }
+            });
+            f.get(bAt).i32(panelOffset).op("i32.add").set(address);
             this.at(memory.panelDepth).set(table);
           },
         );
@@ -536,23 +592,65 @@ export class ContractionLaunch {
     }
     f.i32(1);
     for (const [g, address] of bAddresses.entries()) {
-      f.get(address);
-      this.at(memory.bPacked + 16 * g * lanes.groupVectors)
+      f.get(address)
+        .get(bAt)
+        .i32(16 * g * lanes.groupVectors)
+        .op("i32.add")
         .op("i32.eq")
         .op("i32.and");
     }
     f.if(
-      () => this.emitCompute(this.functions.packedPanel, () => this.at(memory.bPacked)),
-      () =>
-        this.emitCompute(directPanel, () => [0, 1].map((g) => f.get(bAddresses[g] as Local).get(bTables[g] as Local))),
+      () => this.emitCompute(() => f.get(bAt).i32(lanes.rowBytes)),
+      () => {
+        this.pushPackedA();
+        for (const g of [0, 1]) f.get(bAddresses[g] as Local).get(bTables[g] as Local);
+        this.emitPanelCall(tablePanel);
+      },
     );
   }
 
-  private emitCompute(panelFunction: FunctionBuilder, pushB: () => void): void {
+  /** Pushes the parameters of a packed A; the micro-kernel knows the step of packed rows. */
+  private pushPackedA(): void {
+    this.f.get(this.variables.aAt).i32(0).get(this.variables.kCount).i32(this.lanes.size).op("i32.mul");
+  }
+
+  /** The sums of a panel whose address and step `pushB` pushes. */
+  private emitCompute(pushB: () => void): void {
+    const { f, memory, functions, choices } = this;
+    const { aMode, k0 } = this.variables;
+    const packed = () => {
+      this.pushPackedA();
+      pushB();
+      this.emitPanelCall(functions.panel);
+    };
+    const { rowsPanel } = functions;
+    const aStep = choices.aStep as Local;
+    if (rowsPanel === null) packed();
+    else {
+      f.get(aMode).i32(A_PACKED).op("i32.eq");
+      f.if(packed, () => {
+        f.get(aMode).i32(A_ROWS).op("i32.eq");
+        f.if(
+          () => {
+            this.at(memory.aRows).get(k0).i32(this.lanes.size).op("i32.mul").i32(4);
+            pushB();
+            this.emitPanelCall(rowsPanel);
+          },
+          () => {
+            this.at(memory.aRows).memory("i32.load").get(k0).get(aStep).op("i32.mul").op("i32.add");
+            f.get(aStep).i32(this.lanes.size);
+            pushB();
+            this.emitPanelCall(functions.panel);
+          },
+        );
+      });
+    }
+  }
+
+  /** Calls a panel function, whose operands are on the stack. */
+  private emitPanelCall(panelFunction: FunctionBuilder): void {
     const { f, memory } = this;
     const { block, panel, kCount, rows, tile, k0, count, last } = this.variables;
-    this.at(memory.aPacked);
-    pushB();
     f.get(kCount).get(rows).get(tile).get(k0).i32(0).op("i32.ne");
     if (this.plan) {
       f.get(last).get(block).get(count);

@@ -8,7 +8,9 @@ import type { Axis, Expr } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";
 import type { MemoryLimits } from "./assembler.ts";
 import { affineAccess } from "./contraction-affine.ts";
-import { ContractionLaunch, unitGrid } from "./contraction-launch.ts";
+import type { Lanes } from "./contraction-lanes.ts";
+import { ContractionLaunch } from "./contraction-launch.ts";
+import { type UnitGrid, unitGrid } from "./contraction-units.ts";
 import type { Features } from "./features.ts";
 
 export interface EmittedContraction {
@@ -22,8 +24,8 @@ export interface EmittedContraction {
   readonly units: (read: (slot: number) => number) => number;
   /** An estimate of the work of a launch, in nanoseconds of one thread. */
   readonly work: (read: (slot: number) => number) => number;
-  /** How many bytes it asks of `env.scratch`. */
-  readonly scratchBytes: number;
+  /** How many bytes a launch asks of `env.scratch`. */
+  readonly scratchBytes: (read: (slot: number) => number) => number;
 }
 
 /** Makes the code of a contraction kernel. */
@@ -34,8 +36,13 @@ export function emitContraction(
 ): EmittedContraction {
   const oriented = orient(kernel);
   const launch = new ContractionLaunch(oriented, features, memory);
-  const { units, work } = counters(oriented);
-  return { bytes: launch.emit(), units, work, scratchBytes: launch.scratchBytes };
+  const { grid, work } = counters(oriented, launch.lanes);
+  return {
+    bytes: launch.emit(),
+    units: (read) => grid(read).units,
+    work,
+    scratchBytes: (read) => launch.scratchBytes + grid(read).bytes,
+  };
 }
 
 /**
@@ -59,16 +66,23 @@ type ReadSlot = (slot: number) => number;
 /** Multiplications and additions that a thread does in a nanosecond, roughly: half of what it does at best. */
 const RATE = 16;
 
-function counters(kernel: ContractionKernel): { units: (read: ReadSlot) => number; work: (read: ReadSlot) => number } {
+interface Counters {
+  readonly grid: (read: ReadSlot) => UnitGrid;
+  readonly work: (read: ReadSlot) => number;
+}
+
+const NO_UNITS: UnitGrid = { units: 0, bytes: 0 };
+
+function counters(kernel: ContractionKernel, lanes: Lanes): Counters {
   const product = (axes: readonly Axis[]) => {
     const sizes = axes.map((axis) => sizeReader(axis.size, kernel.buffers.length));
     return (read: ReadSlot) => sizes.reduce((total, size) => total * size(read), 1);
   };
   const [batch, m, n, k] = [product(kernel.batch), product(kernel.m), product(kernel.n), product(kernel.k)];
   return {
-    units: (read) => {
+    grid: (read) => {
       const [b, rows, columns] = [batch(read), m(read), n(read)];
-      return b * rows * columns === 0 ? 0 : unitGrid(b, rows, columns).units;
+      return b * rows * columns === 0 ? NO_UNITS : unitGrid(b, rows, columns, k(read), lanes);
     },
     work: (read) => (batch(read) * m(read) * n(read) * k(read)) / RATE,
   };

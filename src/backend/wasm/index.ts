@@ -64,7 +64,7 @@ export class WasmBackend implements Backend {
       const { bytes, units, work, scratchBytes } = emitContraction(kernel, this.features, this.limits);
       const run = this.parallel(
         bytes,
-        () => scratchBytes,
+        (block) => scratchBytes(this.reader(block)),
         2,
         () => 1,
         (block) => work(this.reader(block)),

@@ -1,12 +1,12 @@
 /** Products added to a tensor: `beta * input + alpha * (a · b)`, in one kernel. */
-import { dispatch, dispatchInplace, type Primitive } from "../dispatch.ts";
+import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, type Shape, sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
 import { type ContractionOperand, contract } from "./define/contraction.ts";
-import { intoOut } from "./define/out.ts";
+import { computeInto, intoOut } from "./define/out.ts";
 import { type PrimitiveSpec, toPrimitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
@@ -45,9 +45,15 @@ function resultOperand(tensor: Tensor, strides: Shape, layout: Layout): Contract
   };
 }
 
-function addProduct(name: string, inputs: readonly Tensor[], { beta, alpha }: Factors, layout: Layout): Tensor {
+function addProduct(
+  name: string,
+  inputs: readonly Tensor[],
+  { beta, alpha }: Factors,
+  layout: Layout,
+  target: Tensor | null = null,
+): Tensor {
   const [self, a, b] = inputs;
-  const out = allocate(self.dtype, layout.sizes);
+  const out = target ?? allocate(self.dtype, layout.sizes);
   if (out.count === 0) return out;
   const withInput = Number(beta) !== 0;
   const plain = Number(beta) === 1 && Number(alpha) === 1;
@@ -66,11 +72,16 @@ function addProduct(name: string, inputs: readonly Tensor[], { beta, alpha }: Fa
   return out;
 }
 
-/** An op that computes into a new tensor also when it is called in place: operands may overlap the target. */
+/**
+ * An op that, called in place, computes into a new tensor where the factors share memory with the target. The tensor that
+ * the product is added to may be the target: each element is read before it is written.
+ */
 function inplaceable<A>(spec: PrimitiveSpec<A>): Primitive<A> {
   return toPrimitive<A>({
     ...spec,
     compute: (inputs, attrs, out) => {
+      if (out && inputs.every((t, i) => (i === 0 && t === out) || t.storage !== out.storage))
+        return spec.compute(inputs, attrs, out);
       const result = spec.compute(inputs, attrs) as Tensor;
       if (!out) return result;
       copyInto(out, result);
@@ -83,16 +94,22 @@ const scaled = (g: Tensor, factor: number | bigint): Tensor => (Number(factor) =
 
 const addmmOp = inplaceable<Factors>({
   name: "addmm",
-  compute: (inputs, factors) => {
+  compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
     const [m, k] = a.sizes;
     const n = b.sizes[1];
-    return addProduct("addmm", inputs, factors, {
-      sizes: [m, n],
-      groups: { batch: [], m: [m], n: [n], k: [k] },
-      a: { m: [a.strides[0]], k: [a.strides[1]] },
-      b: { k: [b.strides[0]], n: [b.strides[1]] },
-    });
+    return addProduct(
+      "addmm",
+      inputs,
+      factors,
+      {
+        sizes: [m, n],
+        groups: { batch: [], m: [m], n: [n], k: [k] },
+        a: { m: [a.strides[0]], k: [a.strides[1]] },
+        b: { k: [b.strides[0]], n: [b.strides[1]] },
+      },
+      target,
+    );
   },
   gradient: (g, c) => {
     const { alpha, beta } = c.attrs;
@@ -107,15 +124,21 @@ const addmmOp = inplaceable<Factors>({
 
 const addmvOp = inplaceable<Factors>({
   name: "addmv",
-  compute: (inputs, factors) => {
+  compute: (inputs, factors, target) => {
     const [, a, x] = inputs;
     const [m, k] = a.sizes;
-    return addProduct("addmv", inputs, factors, {
-      sizes: [m],
-      groups: { batch: [], m: [m], n: [], k: [k] },
-      a: { m: [a.strides[0]], k: [a.strides[1]] },
-      b: { k: [x.strides[0]], n: [] },
-    });
+    return addProduct(
+      "addmv",
+      inputs,
+      factors,
+      {
+        sizes: [m],
+        groups: { batch: [], m: [m], n: [], k: [k] },
+        a: { m: [a.strides[0]], k: [a.strides[1]] },
+        b: { k: [x.strides[0]], n: [] },
+      },
+      target,
+    );
   },
   gradient: (g, c) => [
     c.needs(0) ? scaled(g, c.attrs.beta) : null,
@@ -128,16 +151,22 @@ const addmvOp = inplaceable<Factors>({
 /** `addbmm` sums over the batch too: it is one more summed index. */
 const addbmmOp = inplaceable<Factors>({
   name: "addbmm",
-  compute: (inputs, factors) => {
+  compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
     const [batch, m, k] = a.sizes;
     const n = b.sizes[2];
-    return addProduct("addbmm", inputs, factors, {
-      sizes: [m, n],
-      groups: { batch: [], m: [m], n: [n], k: [batch, k] },
-      a: { m: [a.strides[1]], k: [a.strides[0], a.strides[2]] },
-      b: { k: [b.strides[0], b.strides[1]], n: [b.strides[2]] },
-    });
+    return addProduct(
+      "addbmm",
+      inputs,
+      factors,
+      {
+        sizes: [m, n],
+        groups: { batch: [], m: [m], n: [n], k: [batch, k] },
+        a: { m: [a.strides[1]], k: [a.strides[0], a.strides[2]] },
+        b: { k: [b.strides[0], b.strides[1]], n: [b.strides[2]] },
+      },
+      target,
+    );
   },
   gradient: (g, c) => {
     const [batch, m] = c.shape(1);
@@ -154,16 +183,22 @@ const addbmmOp = inplaceable<Factors>({
 
 const baddbmmOp = inplaceable<Factors>({
   name: "baddbmm",
-  compute: (inputs, factors) => {
+  compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
     const [batch, m, k] = a.sizes;
     const n = b.sizes[2];
-    return addProduct("baddbmm", inputs, factors, {
-      sizes: [batch, m, n],
-      groups: { batch: [batch], m: [m], n: [n], k: [k] },
-      a: { batch: [a.strides[0]], m: [a.strides[1]], k: [a.strides[2]] },
-      b: { batch: [b.strides[0]], k: [b.strides[1]], n: [b.strides[2]] },
-    });
+    return addProduct(
+      "baddbmm",
+      inputs,
+      factors,
+      {
+        sizes: [batch, m, n],
+        groups: { batch: [batch], m: [m], n: [n], k: [k] },
+        a: { batch: [a.strides[0]], m: [a.strides[1]], k: [a.strides[2]] },
+        b: { batch: [b.strides[0]], k: [b.strides[1]], n: [b.strides[2]] },
+      },
+      target,
+    );
   },
   gradient: (g, c) => [
     c.needs(0) ? scaled(g, c.attrs.beta) : null,
@@ -198,8 +233,7 @@ function run(op: Primitive<Factors>, { inputs, factors, out }: Bound, sizes: Sha
     }
     return dispatchInplace(op, inputs, factors);
   }
-  const result = dispatch(op, inputs, factors);
-  return intoOut(out, result);
+  return computeInto(op, inputs, factors, out, sizes);
 }
 
 /** Throws unless `self` broadcasts to `sizes`. */
@@ -355,14 +389,20 @@ function callAddr(name: string, args: readonly unknown[], inplace: boolean): Ten
 
 const addrOp = inplaceable<Factors>({
   name: "addr",
-  compute: (inputs, factors) => {
+  compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
-    return addProduct("addr", inputs, factors, {
-      sizes: [a.count, b.count],
-      groups: { batch: [], m: [a.count], n: [b.count], k: [1] },
-      a: { m: a.strides, k: [0] },
-      b: { k: [0], n: b.strides },
-    });
+    return addProduct(
+      "addr",
+      inputs,
+      factors,
+      {
+        sizes: [a.count, b.count],
+        groups: { batch: [], m: [a.count], n: [b.count], k: [1] },
+        a: { m: a.strides, k: [0] },
+        b: { k: [0], n: b.strides },
+      },
+      target,
+    );
   },
   gradient: (g, c) => [
     c.needs(0) ? scaled(g, c.attrs.beta) : null,

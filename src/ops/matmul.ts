@@ -1,11 +1,12 @@
 /** Products of matrices and vectors. */
+import { dispatch, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, numelOf, type Shape, shapeText, viewStrides } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { contract } from "./define/contraction.ts";
-import { intoOut } from "./define/out.ts";
-import { type PrimitiveCall, primitive } from "./define/primitive.ts";
+import { computeInto, intoOut } from "./define/out.ts";
+import { type PrimitiveCall, primitive, toPrimitive } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { wholeNumbersHint } from "./kernels/guards.ts";
 import { checkMatrixVector, checkStacks, gradientOfSecond, refuseBool } from "./matmul-rules.ts";
@@ -21,19 +22,19 @@ function finish(result: Tensor, out: Tensor | null): Tensor {
   return intoOut(out, result);
 }
 
-const mmOp: PrimitiveCall<null> = primitive<null>({
+const mmPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mm",
-  compute: ([a, b]) => {
+  compute: ([a, b], _, target) => {
     const [m, k] = a.sizes;
     const n = b.sizes[1];
-    const out = allocate(a.dtype, [m, n]);
+    const out = target ?? allocate(a.dtype, [m, n]);
     if (out.count === 0) return out;
     contract({
       name: "mm",
       sizes: { batch: [], m: [m], n: [n], k: [k] },
       a: { tensor: a, m: [a.strides[0]], k: [a.strides[1]] },
       b: { tensor: b, k: [b.strides[0]], n: [b.strides[1]] },
-      out: { tensor: out, m: [n], n: [1] },
+      out: { tensor: out, m: [out.strides[0]], n: [out.strides[1]] },
     });
     return out;
   },
@@ -44,6 +45,7 @@ const mmOp: PrimitiveCall<null> = primitive<null>({
   // The second matrix is also asked for its layout.
   saves: [[1], [0, 1]],
 });
+const mmOp = (inputs: readonly Tensor[], attrs: null): Tensor => dispatch(mmPrimitive, inputs, attrs);
 
 /** The product of two matrices: (m × k) · (k × n) gives (m × n). */
 export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor {
@@ -63,25 +65,27 @@ export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor
     );
   }
   refuseBool(a.dtype, "addmm_impl_cpu_");
-  return finish(mmOp([a, b], null), out);
+  return computeInto(mmPrimitive, [a, b], null, out, [a.sizes[0], b.sizes[1]]);
 }
 
 /** Products of stacks of matrices; the batch dimensions of `b` and `a` are broadcast. */
-const batchedOp: PrimitiveCall<{ name: string }> = primitive<{ name: string }>({
+const batchedPrimitive: Primitive<{ name: string }> = toPrimitive<{ name: string }>({
   name: "bmm",
-  compute: ([a, b]) => multiplyStacks(a, b),
+  compute: ([a, b], _, target) => multiplyStacks(a, b, target ?? null),
   gradient: (g, c) => [
     c.needs(0) ? batchedOp([g, c.input(1).transpose(-2, -1)], c.attrs) : null,
     c.needs(1) ? batchedOp([c.input(0).transpose(-2, -1), g], c.attrs) : null,
   ],
   saves: [[1], [0]],
 });
+const batchedOp = (inputs: readonly Tensor[], attrs: { name: string }): Tensor =>
+  dispatch(batchedPrimitive, inputs, attrs);
 
 /** The same as `matmul` of stacks whose dimensions cannot be viewed as one: PyTorch copies and then reshapes. */
 const broadcastOp: PrimitiveCall<null> = primitive<null>({
   name: "_batched_matmul",
   nodeName: "UnsafeViewBackward",
-  compute: ([a, b]) => multiplyStacks(a, b),
+  compute: ([a, b]) => multiplyStacks(a, b, null),
   gradient: (g, c) => [
     c.needs(0) ? broadcastOp([g, c.input(1).transpose(-2, -1)], null) : null,
     c.needs(1) ? broadcastOp([c.input(0).transpose(-2, -1), g], null) : null,
@@ -89,14 +93,15 @@ const broadcastOp: PrimitiveCall<null> = primitive<null>({
   saves: [[1], [0]],
 });
 
-function multiplyStacks(a: Tensor, b: Tensor): Tensor {
+function multiplyStacks(a: Tensor, b: Tensor, target: Tensor | null): Tensor {
   const batchA = a.sizes.slice(0, -2);
   const batchB = b.sizes.slice(0, -2);
   const batch = broadcastShapes(batchA, batchB);
   const m = a.sizes[a.sizes.length - 2];
   const k = a.sizes[a.sizes.length - 1];
   const n = b.sizes[b.sizes.length - 1];
-  const out = allocate(a.dtype, [...batch, m, n]);
+  const out = target ?? allocate(a.dtype, [...batch, m, n]);
+  const rank = out.strides.length;
   if (out.count === 0) return out;
   const [am, ak] = a.strides.slice(-2);
   const [bk, bn] = b.strides.slice(-2);
@@ -105,7 +110,7 @@ function multiplyStacks(a: Tensor, b: Tensor): Tensor {
     sizes: { batch, m: [m], n: [n], k: [k] },
     a: { tensor: a, batch: broadcastStrides(batchA, a.strides.slice(0, -2), batch), m: [am], k: [ak] },
     b: { tensor: b, batch: broadcastStrides(batchB, b.strides.slice(0, -2), batch), k: [bk], n: [bn] },
-    out: { tensor: out, batch: out.strides.slice(0, -2), m: [n], n: [1] },
+    out: { tensor: out, batch: out.strides.slice(0, -2), m: [out.strides[rank - 2]], n: [out.strides[rank - 1]] },
   });
   return out;
 }
@@ -124,20 +129,20 @@ export function bmm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tenso
     );
   }
   refuseBool(a.dtype, "bmm");
-  return finish(batchedOp([a, b], { name: "bmm" }), out);
+  return computeInto(batchedPrimitive, [a, b], { name: "bmm" }, out, [a.sizes[0], a.sizes[1], b.sizes[2]]);
 }
 
-const mvOp: PrimitiveCall<null> = primitive<null>({
+const mvPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mv",
-  compute: ([a, x]) => {
-    const out = allocate(a.dtype, [a.sizes[0]]);
+  compute: ([a, x], _, target) => {
+    const out = target ?? allocate(a.dtype, [a.sizes[0]]);
     if (out.count === 0) return out;
     contract({
       name: "mv",
       sizes: { batch: [], m: [a.sizes[0]], n: [], k: [a.sizes[1]] },
       a: { tensor: a, m: [a.strides[0]], k: [a.strides[1]] },
       b: { tensor: x, k: [x.strides[0]], n: [] },
-      out: { tensor: out, m: [1], n: [] },
+      out: { tensor: out, m: out.strides, n: [] },
     });
     return out;
   },
@@ -147,6 +152,7 @@ const mvOp: PrimitiveCall<null> = primitive<null>({
   ],
   saves: [[1], [0]],
 });
+const mvOp = (inputs: readonly Tensor[], attrs: null): Tensor => dispatch(mvPrimitive, inputs, attrs);
 
 /** The product of a matrix (m × k) and a vector (k). */
 export function mv(self: Tensor, vec: Tensor, options?: ProductOptions): Tensor {
@@ -162,7 +168,7 @@ export function mv(self: Tensor, vec: Tensor, options?: ProductOptions): Tensor 
     );
   }
   refuseBool(a.dtype, "addmv_impl_cpu");
-  return finish(mvOp([a, x], null), out);
+  return computeInto(mvPrimitive, [a, x], null, out, [a.sizes[0]]);
 }
 
 function dotOp(name: "dot" | "vdot"): PrimitiveCall<null> {
@@ -283,6 +289,9 @@ export function matmul(self: Tensor, other: Tensor, options?: ProductOptions): T
     Tensor,
     Tensor | null,
   ];
+  if (out !== null && a.sizes.length === 2 && b.sizes.length === 2) return mm(a, b, { out });
+  if (out !== null && a.sizes.length === 3 && b.sizes.length === 3 && a.sizes[0] === b.sizes[0])
+    return bmm(a, b, { out });
   return finish(matmulOf(a, b), out);
 }
 

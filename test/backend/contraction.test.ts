@@ -149,7 +149,8 @@ class Launch {
         const { dtype, length } = this.buffers[i] as (typeof this.buffers)[number];
         return new arrays[dtype](memory.buffer, addresses[i] as number, length).slice();
       });
-    const dirty = () => new Uint8Array(memory.buffer, SCRATCH, DATA - SCRATCH).fill(0xff);
+    const dirty = () => new Uint8Array(memory.buffer, SCRATCH, dirtied()).fill(0xff);
+    const dirtied = () => scratchBytes((slot) => view.getInt32(BLOCK + 8 * slot, true));
     const view = new DataView(memory.buffer);
 
     let addresses = this.prepare(1, change);
@@ -265,6 +266,42 @@ for (const features of variants) {
     checkGemm(features, [1, 20, 13, 900], { transB: true });
     checkGemm(features, [1, 195, 515, 2], { transA: true, transC: true });
     checkGemm(features, [1, 194, 9, 386]);
+    // Several blocks in both directions, so that packed operands serve more than one unit.
+    checkGemm(features, [1, 200, 530, 8], { transB: true });
+    checkGemm(features, [1, 200, 530, 8], { accumulate: "f64", dtypes: ["float64", "float64", "float64"] });
+  });
+
+  test(`operands with any step along k${suffix}`, () => {
+    for (const [stepA, stepB] of [
+      [0, 0],
+      [0, 20],
+      [3, 0],
+      [-1, 20],
+      [7, -20],
+      [1024, 1],
+    ] as const) {
+      const l = new Launch();
+      const [m, n, k] = [7, 20, 9];
+      const [M, N, K] = [l.axis("m", m), l.axis("n", n), l.axis("k", k)];
+      const buffer = (step: number, others: number) => l.buffer("float32", Math.abs(step) * (k - 1) + others);
+      const start = (step: number) => constant("i32", step < 0 ? -step * (k - 1) : 0);
+      const a = buffer(stepA, m);
+      const b = buffer(stepB, n);
+      const c = l.buffer("float32", m * n, "write");
+      l.check(
+        l.kernel({
+          batch: [],
+          m: [M],
+          n: [N],
+          k: [K],
+          a: load("f32", a, start(stepA).add(l.index([M, 1], [K, stepA]))),
+          b: load("f32", b, start(stepB).add(l.index([N, 1], [K, stepB]))),
+          accumulate: "f32",
+          stores: [{ buffer: c, index: l.index([M, n], [N, 1]), value: accumulator("f32") }],
+        }),
+        features,
+      );
+    }
   });
 
   test(`empty and single sizes${suffix}`, () => {

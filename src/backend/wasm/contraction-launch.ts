@@ -8,7 +8,7 @@ import { emitStreamEpilogue, planStreams, type StreamPlan } from "./contraction-
 import type { ScalarEnvironment } from "./contraction-expression.ts";
 import { type Lanes, lanesOf, TILE_GROUPS } from "./contraction-lanes.ts";
 import { emitMaskedPackGroup, maskPeriodAxes } from "./contraction-mask.ts";
-import { emitPanel } from "./contraction-microkernel.ts";
+import { emitPanel, PACKED_STEP } from "./contraction-microkernel.ts";
 import {
   A_PACKED,
   A_ROWS,
@@ -611,7 +611,7 @@ export class ContractionLaunch {
 
   /** Pushes the parameters of a packed A; the micro-kernel knows the step of packed rows. */
   private pushPackedA(): void {
-    this.f.get(this.variables.aAt).i32(0).get(this.variables.kCount).i32(this.lanes.size).op("i32.mul");
+    this.f.get(this.variables.aAt).i32(PACKED_STEP).get(this.variables.kCount).i32(this.lanes.size).op("i32.mul");
   }
 
   /** The sums of a panel whose address and step `pushB` pushes. */

@@ -27,10 +27,13 @@ export type ASource = "step" | "rows";
 export type BSource = "step" | "table";
 
 /**
- * What says where A is: [address, bytes for each k (0: those of the tile's rows, packed), bytes for each row]; for "rows" [address of the table of row addresses,
+ * What says where A is: [address, bytes for each k or PACKED_STEP, bytes for each row]; for "rows" [address of the table of row addresses,
  * bytes to add to them, 4].
  */
 export const A_PARAMETERS = 3;
+
+/** Stands for the bytes of a tile's rows, which lie side by side where A is packed. No step of elements is odd. */
+export const PACKED_STEP = 1;
 
 /** What says where B is: [address, bytes for each k]; for "table" [address, table] for each of the groups. */
 export function bParameterCount(source: BSource): number {
@@ -115,9 +118,11 @@ function emitTiles(
   };
 
   if (aSource === "step") {
-    f.get(aStep)
-      .i32(rows * lanes.size)
+    f.i32(rows * lanes.size)
       .get(aStep)
+      .get(aStep)
+      .i32(PACKED_STEP)
+      .op("i32.eq")
       .select()
       .set(aStep);
   }

@@ -1,9 +1,9 @@
 /** The `out` argument: results written into a tensor of the caller's. */
-import { checkWritable } from "../../dispatch.ts";
+import { checkWritable, dispatch, dispatchOut, type Primitive } from "../../dispatch.ts";
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
-import { sameShape } from "../../shape.ts";
+import { type Shape, sameShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { copyInto, resize } from "../copy.ts";
 
@@ -30,4 +30,27 @@ export function intoOut(out: Tensor | null | undefined, result: Tensor): Tensor 
   copyInto(out, result);
   out.version.value++;
   return out;
+}
+
+/**
+ * Calls an op whose result has the shape `sizes` and the dtype of its first input, and gives the result, or `out` with the
+ * result in it: computed there where it fits and shares no memory with an input, else copied.
+ */
+export function computeInto<A>(
+  op: Primitive<A>,
+  inputs: readonly Tensor[],
+  attrs: A,
+  out: Tensor | null,
+  sizes: Shape,
+): Tensor {
+  if (out === null) return dispatch(op, inputs, attrs);
+  const fits = out.dtype === inputs[0].dtype && sameShape(out.sizes, sizes) && !out.requires_grad;
+  if (
+    fits &&
+    inputs.every((t) => t.storage !== out.storage && !t.requires_grad) &&
+    dispatchOut(op, inputs, attrs, out)
+  ) {
+    return out;
+  }
+  return intoOut(out, dispatch(op, inputs, attrs));
 }

@@ -6,8 +6,9 @@ import type { Prepared, Results } from "./contender.ts";
 export interface Channel {
   /** What the process said when it was ready. */
   readonly greeting: unknown;
-  /** Throws what the process reports as an error, or that it has ended. */
-  ask(request: object): Promise<unknown>;
+  /** Throws what the process reports as an error, or that it has ended. After an answer that took longer than `seconds` it has. */
+  ask(request: object, seconds?: number): Promise<unknown>;
+  readonly ended: boolean;
   close(): void;
 }
 
@@ -26,18 +27,37 @@ export async function openChannel(
   child.stdin.on("error", () => {});
   child.on("error", () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let ended = false;
   const read = async (): Promise<unknown> => {
     const { value, done } = await lines.next();
-    if (done) throw new Error(`${command} ${args[0]} ended`);
+    if (done) {
+      ended = true;
+      throw new Error(`${command} ${args[0]} ended`);
+    }
     const { answer, error } = JSON.parse(value) as Reply;
     if (error !== undefined) throw new Error(error);
     return answer;
   };
   return {
     greeting: await read(),
-    ask(request) {
+    get ended() {
+      return ended;
+    },
+    async ask(request, seconds) {
       child.stdin.write(`${JSON.stringify(request)}\n`);
-      return read();
+      if (seconds === undefined) return read();
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        child.kill("SIGKILL");
+      }, seconds * 1000);
+      try {
+        return await read();
+      } catch (error) {
+        throw late ? new Error(`takes more than ${seconds} s`) : error;
+      } finally {
+        clearTimeout(timer);
+      }
     },
     close() {
       child.stdin.end();
@@ -45,10 +65,10 @@ export async function openChannel(
   };
 }
 
-/** The requests of a benchmark, apart from the one that prepares a row. */
-export function answers(channel: Pick<Channel, "ask">): Prepared {
+/** The requests of a benchmark, apart from the one that prepares a row. The results may not take longer than `seconds`. */
+export function answers(channel: Pick<Channel, "ask">, seconds?: number): Prepared {
   return {
-    results: async (call) => (await channel.ask({ do: "results", call })) as Results,
+    results: async (call) => (await channel.ask({ do: "results", call }, seconds)) as Results,
     measure: async (milliseconds) => (await channel.ask({ do: "measure", milliseconds })) as number[],
   };
 }

@@ -41,5 +41,5 @@ export interface Contender {
   readonly description: string;
   /** Null: this contender has no program for the row. Throws where the program fails. */
   prepare(row: Row): Promise<Prepared | null>;
-  close(): void;
+  close(): void | Promise<void>;
 }

@@ -7,7 +7,7 @@ import { setImmediate as macrotask } from "node:timers/promises";
 import * as torch from "../src/index.ts";
 import type { Kernel } from "../src/ir/kernel.ts";
 import { setBackend } from "../src/ops/launch.ts";
-import { makeLeNet, makeMlp } from "./networks.ts";
+import { makeLeNet, makeMlp } from "./networks/kindling.ts";
 
 const [which = "lenet", batchText = "64", stepsText = "400"] = process.argv.slice(2);
 const batch = Number(batchText);

@@ -4,12 +4,14 @@ import type { Row } from "./row.ts";
 
 /** A row made ready. */
 export interface Step {
-  /** The measured call. Where it gives a promise, the call has ended when that is settled. */
+  /** One call. Where it gives a promise, the call has ended when that is settled. */
   readonly run: () => unknown;
+  /** What is timed, if it is more than the call: where results must be given back, that belongs to it. */
+  readonly measured?: () => unknown;
   /** Reads what `run` gave. */
   readonly read: (output: unknown) => readonly Values[] | Promise<readonly Values[]>;
   /** Gives back what belongs to the row. */
-  readonly dispose?: () => void;
+  readonly dispose?: () => unknown;
 }
 
 export interface Values {
@@ -87,11 +89,11 @@ export class Runner {
   }
 
   private async measure(milliseconds: number): Promise<number[]> {
-    const { run } = this.prepared;
+    const { run, measured = run } = this.prepared;
     const times: number[] = [];
     let left = milliseconds * 1e6;
     while (left > 0 || times.length === 0) {
-      const elapsed = await time(run, this.calls);
+      const elapsed = await time(measured, this.calls);
       left -= elapsed;
       if (elapsed < STRETCH / 2) this.calls *= 2;
       else {

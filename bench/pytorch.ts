@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { answers, openChannel } from "./channel.ts";
 import type { Contender } from "./contender.ts";
 import { numbered } from "./data.ts";
+import { PYTORCH } from "./table.ts";
 
 /** With its default settings malloc gives large blocks back at once, and PyTorch would be measured paying page faults. */
 const MALLOC = { MALLOC_MMAP_THRESHOLD_: "4294967296", MALLOC_TRIM_THRESHOLD_: "17179869184" };
@@ -17,7 +18,7 @@ export async function pytorch(threads: number): Promise<Contender | null> {
   const env = { ...MALLOC, OMP_NUM_THREADS: String(threads) };
   const channel = await openChannel(command, [...before, script, String(threads)], env);
   return {
-    name: "PyTorch",
+    name: PYTORCH,
     description: `PyTorch ${channel.greeting}`,
     async prepare(row) {
       const inputs = numbered(row.inputs).map(([name, input]) => [name, input]);

@@ -7,7 +7,9 @@
  *   --quick            little time for each row: two minutes for all
  *   --threads 1,2      the numbers of threads, each with a table of its own. Default 1
  *   --alone            Kindling only
+ *   --peers            also the other JavaScript libraries; --no-peers without them. Default: unless --quick, --alone or --browser
  *   --no-revectorize   also Kindling without 256-bit vectors, as it runs in a browser
+ *   --browser          the LeNet and matrix rows, also in headless Chromium, on a page without and with cross-origin isolation
  *   --json FILE        also writes all figures to a file
  *
  * PyTorch takes part where `python3` has it, or the command in the environment variable KINDLING_PYTHON. Before a row is
@@ -15,12 +17,13 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { browser } from "./browser/contender.ts";
 import type { Contender } from "./contender.ts";
-import { kindling } from "./javascript.ts";
+import { kindling, peers } from "./javascript.ts";
 import { type Effort, measureRow, type RowResult } from "./measure.ts";
 import { pytorch } from "./pytorch.ts";
+import { type Measurement, measurement, report } from "./report.ts";
 import { rows } from "./rows/index.ts";
-import { heading, table } from "./table.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -29,18 +32,22 @@ const { values: options } = parseArgs({
     threads: { type: "string", default: "1" },
     alone: { type: "boolean", default: false },
     revectorize: { type: "boolean", default: true },
+    browser: { type: "boolean", default: false },
+    peers: { type: "boolean" },
     json: { type: "string" },
   },
   allowNegative: true,
 });
 
+const { peers: withPeers = !options.quick && !options.alone && !options.browser } = options;
+
 const full: Effort = { warmup: 200, warmupLimit: 3000, turn: 100, rounds: 10, limit: 3000, pause: 0 };
 const quick: Effort = { warmup: 25, warmupLimit: 800, turn: 15, rounds: 5, limit: 75, pause: 0 };
 
-interface Table {
-  readonly threads: number;
-  readonly heading: readonly string[];
-  readonly results: readonly RowResult[];
+async function browsers(threads: number): Promise<Contender[]> {
+  const pages = [await browser(threads, false), await browser(threads, true)];
+  if (pages.includes(null)) console.error("No Chromium: set CHROMIUM_PATH to one.");
+  return pages.filter((page) => page !== null);
 }
 
 /** Who takes part; the first is the reference for results. */
@@ -53,13 +60,18 @@ async function start(threads: number): Promise<Contender[]> {
   }
   contenders.push(await kindling({ threads, wide: true }));
   if (!options.revectorize) contenders.push(await kindling({ threads, wide: false }));
+  if (options.browser) contenders.push(...(await browsers(threads)));
+  if (withPeers) contenders.push(...(await peers(threads, options.quick ? 5 : 30)));
   return contenders;
 }
 
-const pattern = new RegExp(options.only);
+/** The rows that are measured in a browser unless others are named. */
+const BROWSER_ROWS = "^(LeNet|sgemm|gemv)";
+
+const pattern = new RegExp(options.only || (options.browser ? BROWSER_ROWS : ""));
 const chosen = rows.filter((row) => pattern.test(row.name));
 
-async function run(threads: number): Promise<Table> {
+async function run(threads: number): Promise<Measurement> {
   const contenders = await start(threads);
   const effort = { ...(options.quick ? quick : full), pause: threads > 1 ? 10 : 0 };
   const results: RowResult[] = [];
@@ -68,12 +80,11 @@ async function run(threads: number): Promise<Table> {
     results.push(await measureRow(row, contenders, effort));
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  for (const contender of contenders) contender.close();
-  const lines = heading(contenders, threads);
-  console.log(`${lines.join("  \n")}\n\n${table(results, chosen)}\n`);
-  return { threads, heading: lines, results };
+  for (const contender of contenders) await contender.close();
+  return measurement(threads, contenders, results);
 }
 
-const tables: Table[] = [];
-for (const threads of options.threads.split(",")) tables.push(await run(Number(threads)));
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(tables, null, 2)}\n`);
+const measurements: Measurement[] = [];
+for (const threads of options.threads.split(",")) measurements.push(await run(Number(threads)));
+console.log(report(measurements, rows));
+if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(measurements, null, 2)}\n`);

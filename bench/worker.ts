@@ -12,7 +12,19 @@ import { rows } from "./rows/index.ts";
 /** What a library prints while it loads or runs belongs to stderr: stdout has the answers. */
 console.log = console.error;
 
-const [name, options] = process.argv.slice(2);
+const [name, optionsText] = process.argv.slice(2);
+const options = JSON.parse(optionsText) as LibraryOptions;
+if (name !== "kindling" || !options.wide) hideV8();
+
+/**
+ * Makes this engine one whose vectors have 128 bits: V8's flags cannot be set where its module is not to be had. Other
+ * libraries must not be measured with flags that Kindling sets when it makes their weights.
+ */
+function hideV8(): void {
+  const { getBuiltinModule } = process;
+  process.getBuiltinModule = ((module: string) =>
+    module === "node:v8" ? undefined : getBuiltinModule(module)) as typeof getBuiltinModule;
+}
 
 async function reply(answer: () => Promise<unknown>): Promise<void> {
   let line: object;
@@ -29,7 +41,7 @@ await reply(async () => {
   const { load } = (await import(`./libraries/${name}.ts`)) as {
     load(options: LibraryOptions): Library | Promise<Library>;
   };
-  const library = await load(JSON.parse(options));
+  const library = await load(options);
   runner = new Runner(library, rows);
   return library.description;
 });

@@ -2,7 +2,7 @@
 import * as torch from "../../src/index.ts";
 import { classes, floats, numbered } from "../data.ts";
 import type { Library, LibraryOptions, Step, Values } from "../library.ts";
-import type { Output, Row, Tensors } from "../row.ts";
+import type { OneOrMore, Row, Tensors } from "../row.ts";
 
 function makeInputs(inputs: Row["inputs"]): Tensors {
   return Object.fromEntries(
@@ -13,7 +13,7 @@ function makeInputs(inputs: Row["inputs"]): Tensors {
   );
 }
 
-function read(output: Output): Values[] {
+function read(output: OneOrMore<torch.Tensor>): Values[] {
   const tensors = Array.isArray(output) ? (output as readonly torch.Tensor[]) : [output as torch.Tensor];
   return tensors.map((tensor) => ({
     shape: tensor.shape,
@@ -21,15 +21,7 @@ function read(output: Output): Values[] {
   }));
 }
 
-/** Makes this engine one whose vectors have 128 bits: V8's flags cannot be set where its module is not to be had. */
-function hideV8(): void {
-  const { getBuiltinModule } = process;
-  process.getBuiltinModule = ((name: string) =>
-    name === "node:v8" ? undefined : getBuiltinModule(name)) as typeof getBuiltinModule;
-}
-
-export function load({ threads, wide }: LibraryOptions): Library {
-  if (!wide) hideV8();
+export function load({ threads }: LibraryOptions): Library {
   const { set_num_threads, get_num_threads } = torch as {
     set_num_threads?(n: number): void;
     get_num_threads?(): number;
@@ -40,7 +32,10 @@ export function load({ threads, wide }: LibraryOptions): Library {
     description: used === threads ? "" : `on ${used} of ${threads} threads`,
     async prepare(row: Row): Promise<Step> {
       torch.manual_seed(0);
-      return { run: await row.kindling(makeInputs(row.inputs)), read: (output) => read(output as Output) };
+      return {
+        run: await row.kindling(makeInputs(row.inputs)),
+        read: (output) => read(output as OneOrMore<torch.Tensor>),
+      };
     },
   };
 }

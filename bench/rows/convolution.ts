@@ -32,6 +32,22 @@ function convolution(title: string, geometry: Geometry): Row[] {
     output: [batch, outputs, result, result],
     kindling: ({ x, w }) => conv2d(x, w, null, stride, padding, 1, groups),
     pytorch: `F.conv2d(x, w, None, ${stride}, ${padding}, 1, ${groups})`,
+    tfjs: (tf, { x, w }) => {
+      const convolve = groups === 1 ? tf.conv2d : tf.depthwiseConv2d;
+      return convolve(x, w, stride, padding, "NHWC", 1, "floor");
+    },
+    jax: ({ lax }, { x, w }) => {
+      const sides = [padding, padding];
+      return lax.convGeneralDilated(x, w, [stride, stride], [sides, sides], { featureGroupCount: groups });
+    },
+    onnx: (graph, { x, w }) =>
+      graph.apply("Conv", [x, w], {
+        strides: [stride, stride],
+        pads: [padding, padding, padding, padding],
+        group: groups,
+      }),
+    constants: ["w"],
+    layouts: { inputs: { x: "images", w: groups === 1 ? "filters" : "depthwise filters" }, outputs: ["images"] },
     bar,
     backwardBar: 1,
     narrowBar: 0.5,

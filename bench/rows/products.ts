@@ -1,22 +1,39 @@
 /** Products of matrices. A name gives m × n × k; NT means that the second matrix is stored transposed, TN that the first is. */
 import * as torch from "../../src/index.ts";
-import { expression, type Row, uniform } from "../row.ts";
+import { type Expression, expression, type Row, uniform } from "../row.ts";
 
+type Programs = Pick<Expression, "kindling" | "pytorch" | "tfjs" | "jax" | "onnx">;
 type Form = "" | "NT" | "TN";
 
-const forms = {
-  "": { kindling: torch.matmul, pytorch: "torch.matmul(a, b)" },
-  NT: { kindling: (a: torch.Tensor, b: torch.Tensor) => torch.matmul(a, b.t()), pytorch: "torch.matmul(a, b.t())" },
-  TN: { kindling: (a: torch.Tensor, b: torch.Tensor) => torch.matmul(a.t(), b), pytorch: "torch.matmul(a.t(), b)" },
+const forms: Readonly<Record<Form, Programs>> = {
+  "": {
+    kindling: ({ a, b }) => torch.matmul(a, b),
+    pytorch: "torch.matmul(a, b)",
+    tfjs: (tf, { a, b }) => tf.matMul(a, b),
+    jax: ({ numpy }, { a, b }) => numpy.matmul(a, b),
+    onnx: (graph, { a, b }) => graph.apply("MatMul", [a, b]),
+  },
+  NT: {
+    kindling: ({ a, b }) => torch.matmul(a, b.t()),
+    pytorch: "torch.matmul(a, b.t())",
+    tfjs: (tf, { a, b }) => tf.matMul(a, b, false, true),
+    jax: ({ numpy }, { a, b }) => numpy.matmul(a, numpy.matrixTranspose(b)),
+    onnx: (graph, { a, b }) => graph.apply("Gemm", [a, b], { transB: 1 }),
+  },
+  TN: {
+    kindling: ({ a, b }) => torch.matmul(a.t(), b),
+    pytorch: "torch.matmul(a.t(), b)",
+    tfjs: (tf, { a, b }) => tf.matMul(a, b, true),
+    jax: ({ numpy }, { a, b }) => numpy.matmul(numpy.matrixTranspose(a), b),
+    onnx: (graph, { a, b }) => graph.apply("Gemm", [a, b], { transA: 1 }),
+  },
 };
 
 function product(name: string, [m, n, k]: readonly number[], form: Form, bar: number): Row {
-  const { kindling, pytorch } = forms[form];
   return expression({
+    ...forms[form],
     name: form === "" ? name : `${name} ${form}`,
     inputs: { a: uniform(form === "TN" ? [k, m] : [m, k]), b: uniform(form === "NT" ? [n, k] : [k, n]) },
-    kindling: ({ a, b }) => kindling(a, b),
-    pytorch,
     bar,
     narrowBar: 0.5,
   });

@@ -12,6 +12,13 @@ function softmax(name: "softmax" | "log_softmax", size: number, dim: number, bar
     output: [size, size],
     kindling: ({ x }) => op(x, dim),
     pytorch: `torch.${name}(x, ${dim})`,
+    tfjs: (tf, { x }) => {
+      // TensorFlow.js has it along the last dimension only.
+      const op = name === "softmax" ? tf.softmax : tf.logSoftmax;
+      return dim === 0 ? tf.transpose(op(tf.transpose(x))) : op(x);
+    },
+    jax: ({ nn }, { x }) => (name === "softmax" ? nn.softmax(x, dim) : nn.logSoftmax(x, dim)),
+    onnx: (graph, { x }) => graph.apply(name === "softmax" ? "Softmax" : "LogSoftmax", [x], { axis: dim }),
     bar,
   };
 }
@@ -25,6 +32,18 @@ function layerNorm(size: number, dim: -1 | 0, bar?: number): Differentiable {
     output: [size, size],
     kindling: ({ x, w, b }) => torch.layer_norm(dim === 0 ? x.t() : x, [size], w, b),
     pytorch: `F.layer_norm(${normalized}, [${size}], w, b)`,
+    tfjs: (tf, { x, w, b }) => {
+      const rows = dim === 0 ? tf.transpose(x) : x;
+      const { mean, variance } = tf.moments(rows, -1, true);
+      return tf.add(tf.mul(tf.mul(tf.sub(rows, mean), tf.rsqrt(tf.add(variance, 1e-5))), w), b);
+    },
+    jax: ({ nn, numpy }, { x, w, b }) =>
+      nn
+        .standardize(dim === 0 ? numpy.matrixTranspose(x) : x, -1, { epsilon: 1e-5 })
+        .mul(w)
+        .add(b),
+    onnx: (graph, { x, w, b }) =>
+      graph.apply("LayerNormalization", [dim === 0 ? graph.apply("Transpose", [x]) : x, w, b]),
     bar,
   };
 }
@@ -45,6 +64,16 @@ function batchNorm(batch: number, channels: number, size: number, bar?: number):
     output: shape,
     kindling: ({ x, w, b, mean, variance }) => torch.batch_norm(x, w, b, mean, variance, true, 0.1, 1e-5),
     pytorch: "F.batch_norm(x, mean, variance, w, b, True, 0.1, 1e-5)",
+    // The other libraries normalize, and leave the running statistics out.
+    tfjs: (tf, { x, w, b }) => {
+      const statistics = tf.moments(x, [0, 1, 2]);
+      return tf.batchNorm(x, statistics.mean, statistics.variance, b, w, 1e-5);
+    },
+    jax: ({ nn }, { x, w, b }) => {
+      const shape = [1, channels, 1, 1];
+      return nn.standardize(x, [0, 2, 3], { epsilon: 1e-5 }).mul(w.reshape(shape)).add(b.reshape(shape));
+    },
+    layouts: { inputs: { x: "images" }, outputs: ["images"] },
     bar,
   };
 }
@@ -57,6 +86,11 @@ function maxPool(batch: number, channels: number, size: number, bar?: number): D
     output: [batch, channels, size / 2, size / 2],
     kindling: ({ x }) => max_pool2d(x, 2),
     pytorch: "F.max_pool2d(x, 2)",
+    tfjs: (tf, { x }) => tf.maxPool(x, 2, 2, "valid"),
+    // Windows that do not overlap are dimensions of their own.
+    jax: ({ numpy }, { x }) => numpy.max(x.reshape([batch, channels, size / 2, 2, size / 2, 2]), [3, 5]),
+    onnx: (graph, { x }) => graph.apply("MaxPool", [x], { kernel_shape: [2, 2], strides: [2, 2] }),
+    layouts: { inputs: { x: "images" }, outputs: ["images"] },
     bar,
   };
 }
@@ -68,6 +102,9 @@ const crossEntropy: Differentiable = {
   output: [],
   kindling: ({ x, target }) => cross_entropy(x, target),
   pytorch: "F.cross_entropy(x, target)",
+  tfjs: (tf, { x, target }) => tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(x), tf.oneHot(target, 10)), -1))),
+  jax: ({ nn, numpy }, { x, target }) =>
+    numpy.mean(numpy.sum(nn.logSoftmax(x, -1).mul(nn.oneHot(target, 10)), -1)).mul(-1),
 };
 
 const BAR = 1.1;

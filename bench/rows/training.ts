@@ -1,7 +1,12 @@
 /** Whole training steps (forward, loss, backward, update) and inference. */
 import * as torch from "../../src/index.ts";
-import { makeGpt, makeLeNet, makeMlp, makeResNet18, type Training, trainingStep } from "../networks.ts";
-import { type Input, labels, type Row, uniform } from "../row.ts";
+import type { Operations, TransformerOperations } from "../networks/functional.ts";
+import * as functional from "../networks/functional.ts";
+import { type JaxOptimizer, jaxAdam, jaxOperations, jaxSgd, jaxTrainingStep } from "../networks/jax.ts";
+import { makeGpt, makeLeNet, makeMlp, makeResNet18, type Training, trainingStep } from "../networks/kindling.ts";
+import { onnxOperations } from "../networks/onnx.ts";
+import { type TfOptimizer, tfAdam, tfOperations, tfSgd, tfTrainingStep, tfWeights } from "../networks/tfjs.ts";
+import { type Input, type Layouts, labels, type Row, uniform } from "../row.ts";
 
 interface Step {
   readonly name: string;
@@ -10,11 +15,17 @@ interface Step {
   readonly kindling: () => Training | Promise<Training>;
   /** Makes `net`, `optimizer` and `criterion`. */
   readonly pytorch: string;
+  /** The network for the other libraries. */
+  readonly functional: <T>(operations: Operations<T> & TransformerOperations<T>, input: T) => T;
+  readonly tfjs: TfOptimizer;
+  readonly jax: JaxOptimizer;
+  readonly layouts?: Layouts;
   readonly bar: number;
   readonly comparedCall?: number;
 }
 
-function step({ name, input, target, kindling, pytorch, bar, comparedCall = 3 }: Step): Row {
+function step(definition: Step): Row {
+  const { name, input, target, kindling, pytorch, functional, tfjs, jax, layouts, bar, comparedCall = 3 } = definition;
   return {
     name,
     inputs: { input, target },
@@ -29,9 +40,17 @@ def step():
     loss.backward()
     optimizer.step()
     return loss`,
+    parameters: async () => Object.fromEntries((await kindling()).net.named_parameters()),
+    tfjs: (library, inputs, parameters) =>
+      tfTrainingStep(library, parameters, (o) => functional(o, inputs.input), inputs.target, tfjs),
+    jax: (library, inputs, parameters) => jaxTrainingStep(library, parameters, functional, inputs, jax),
+    layouts,
     bar,
   };
 }
+
+/** Images go in; a loss or logits come out. */
+const IMAGES: Layouts = { inputs: { input: "images" }, outputs: [null] };
 
 function lenet(batch: number, bar: number): Row {
   return step({
@@ -58,6 +77,10 @@ class Net(nn.Module):
 net = Net()
 optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
 criterion = nn.CrossEntropyLoss()`,
+    functional: functional.lenet,
+    tfjs: tfSgd,
+    jax: jaxSgd,
+    layouts: IMAGES,
     bar,
   });
 }
@@ -71,6 +94,9 @@ const mlp = step({
 net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
 criterion = nn.CrossEntropyLoss()`,
+  functional: functional.mlp,
+  tfjs: tfAdam(0),
+  jax: jaxAdam(0),
   bar: 1.2,
 });
 
@@ -113,6 +139,9 @@ class Gpt(nn.Module):
 net = Gpt(${VOCABULARY}, ${CONTEXT}, 4, 128, 4)
 optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
 criterion = lambda logits, target: F.cross_entropy(logits.flatten(0, 1), target.flatten())`,
+  functional: (o, tokens) => functional.gpt(o, tokens, 4, 4),
+  tfjs: tfAdam(0.01),
+  jax: jaxAdam(0.01),
   bar: 1,
 });
 
@@ -129,6 +158,10 @@ function resnet18(batch: number, size: number): Row {
     target: labels([batch], 1000),
     kindling: makeResNet18,
     pytorch: RESNET18,
+    functional: functional.resnet18,
+    tfjs: tfSgd,
+    jax: jaxSgd,
+    layouts: IMAGES,
     bar: 1,
     comparedCall: 2,
   });
@@ -147,6 +180,24 @@ net.eval()
 def step():
     with torch.inference_mode():
         return net(input)`,
+  parameters: async () => {
+    const entries = Object.entries((await makeResNet18()).net.state_dict());
+    return Object.fromEntries(entries.filter(([name]) => !name.endsWith("num_batches_tracked")));
+  },
+  tfjs: (library, { input }, parameters) => {
+    const operations = tfOperations(library, tfWeights(library, parameters));
+    return () => functional.resnet18(operations, input);
+  },
+  jax: (library, { input }, parameters) => {
+    const compiled = library.jit((weights: typeof parameters, x: typeof input) => {
+      const y = functional.resnet18(jaxOperations(library, weights, false), x);
+      library.tree.dispose(weights);
+      return y;
+    });
+    return () => compiled(library.tree.ref(parameters), input.ref);
+  },
+  onnx: (graph, { input }, parameters) => functional.resnet18(onnxOperations(graph, parameters), input),
+  layouts: IMAGES,
   bar: 1.2,
 };
 

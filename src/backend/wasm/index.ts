@@ -11,7 +11,7 @@ import { TILE_ROWS } from "./outer.ts";
 import { emitRow } from "./row.ts";
 import { emitScatter } from "./scatter.ts";
 import { rowCost } from "./threads/cost.ts";
-import type { ThreadPool } from "./threads/pool.ts";
+import { LEAST_WORK, type ThreadPool } from "./threads/pool.ts";
 import type { Run } from "./threads/protocol.ts";
 import { emitWinograd } from "./winograd/index.ts";
 
@@ -27,10 +27,7 @@ export interface WasmBackendOptions {
   readonly pool?: ThreadPool;
 }
 
-/** Work, in estimated nanoseconds, below which a launch stays on the calling thread, and that of a chunk. */
-const LEAST_WORK = 20_000;
-/** The same while workers sleep: to wake one takes 50 µs. */
-const LEAST_WORK_ASLEEP = 80_000;
+/** Work of a chunk, in estimated nanoseconds. */
 const CHUNK_WORK = 10_000;
 /** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
 const CHUNK_ELEMENTS = 64;
@@ -147,7 +144,7 @@ export class WasmBackend implements Backend {
         return;
       }
       const cost = work(block, units);
-      if (cost < LEAST_WORK || (cost < LEAST_WORK_ASLEEP && !pool.awake)) {
+      if (!pool.pays(cost)) {
         run(block, begin, end);
         return;
       }

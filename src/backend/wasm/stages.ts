@@ -179,6 +179,8 @@ function planVectors(
   if (kernel.outer.length > 0) candidates.push(outer - 1);
   const innerBits = (2 ** inner - 1) << outer;
   const LANE_BY_LANE = 9;
+  /** What a row is taken to have of elements, at least. */
+  const ROW_LENGTH = 16;
 
   const nodes = new Set<Expr>();
   for (const stage of stages) walk(stage.value, () => {}, nodes);
@@ -197,6 +199,9 @@ function planVectors(
     for (const e of nodes) {
       if (uniform(e)) {
         if (axis < outer && graph.deps(e) & innerBits) sum += e.args.length > 0 ? 2 : 0;
+      } else if (inner > 0 && (graph.deps(e) & innerBits) === 0) {
+        // Once for each row, not for each element.
+        sum += parts(e) / ROW_LENGTH;
       } else if (e.op === "load") {
         const masked = e.args[1] && !uniform(e.args[1]);
         if (!masked && loadsEverySecond(e, kernel.buffers, graph, axis)) sum += 3;
@@ -282,10 +287,13 @@ function chooseCopies(
       if (isLanewise(e, (x) => (graph.deps(x) & bit) === 0)) laneByLane = true;
     }
   }
-  if (laneByLane || operations > 150) return 1;
+  if (laneByLane) return 1;
+  if (axis < outer && kernel.inner.length > 0 && stages.some((s) => s.kind === "reduce")) {
+    // Rows far apart: several columns at a time, so that each cache line is used whole, and more of each page.
+    if (operations <= 16 && loads <= 2) return 8;
+    return 4;
+  }
+  if (operations > 150) return 1;
   if (stages.some((s) => s.kind === "reduce" && s.op.startsWith("arg"))) return 2;
-  const reducesLanes = axis < outer && stages.some((s) => s.kind === "reduce");
-  // Rows far apart: more columns at a time use more of each cache line and page.
-  if (reducesLanes && kernel.inner.length > 0 && loads <= 2 && operations <= 16) return 8;
   return loads <= 3 && operations <= 16 ? 4 : loads <= 6 ? 2 : 1;
 }

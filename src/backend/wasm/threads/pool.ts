@@ -69,6 +69,12 @@ function defaultThreads(): number {
   return os?.availableParallelism?.() ?? platform.navigator?.hardwareConcurrency ?? 1;
 }
 
+/** Work, in estimated nanoseconds, from which on a launch is divided. */
+export const LEAST_WORK = 20_000;
+/** The same while workers sleep: to wake one takes 50 µs. */
+const LEAST_WORK_ASLEEP = 80_000;
+/** Workers are started when so much work could have used them: a program with little to do should not pay for them. */
+const START_WORK = 5_000_000;
 const MOST_THREADS = CONTROL_WORDS - SCRATCH + 1;
 /** Scratch memory is never freed, so it is not taken in small steps. */
 const LEAST_SCRATCH = 2 ** 20;
@@ -87,6 +93,7 @@ export class ThreadPool {
   private controlAddress = 0;
   private epoch = 0;
   private scratchBytes = 0;
+  private missed = 0;
   private readonly addresses = new WeakMap<Uint8Array, number>();
 
   /** `reserve` gives memory that is never freed. */
@@ -99,8 +106,8 @@ export class ThreadPool {
   }
 
   /**
-   * How many threads work on a job, the calling one included. Workers start with the first job that is worth it; those
-   * that are too many later sleep.
+   * How many threads work on a job, the calling one included. Workers start when there has been some work for them;
+   * those that are too many later sleep.
    */
   get size(): number {
     return this.wanted;
@@ -110,10 +117,15 @@ export class ThreadPool {
     this.wanted = this.available ? Math.max(1, Math.min(threads, MOST_THREADS)) : 1;
   }
 
-  /** Whether enough of the workers are looking for work, so that none must be woken. */
-  get awake(): boolean {
+  /** Whether a launch of `work` estimated nanoseconds gains by being divided. */
+  pays(work: number): boolean {
+    if (work < LEAST_WORK || this.wanted === 1) return false;
     const { control } = this;
-    return control !== null && this.threads.length - Atomics.load(control, SLEEPING) >= this.wanted - 1;
+    if (control === null || this.threads.length < this.wanted - 1) {
+      this.missed += work;
+      return this.missed >= START_WORK;
+    }
+    return work >= LEAST_WORK_ASLEEP || this.threads.length - Atomics.load(control, SLEEPING) >= this.wanted - 1;
   }
 
   /** How many workers have been started. */

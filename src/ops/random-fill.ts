@@ -1,9 +1,12 @@
 /** Filling tensors with samples: the bridge from random/, which knows arrays, to tensors. */
+import { randomKernels } from "../backend/wasm/random/index.ts";
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import type { RandomArray } from "../random/distributions.ts";
 import { default_generator, Generator } from "../random/generator.ts";
+import { LEAST_FOR_KERNELS, setFillKernels } from "../random/kernels.ts";
 import { describe } from "../shape.ts";
+import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copyInto, isDense, zerosLike } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
@@ -22,11 +25,21 @@ export function generatorOf(given: unknown): Generator {
   throw new TypeError(`argument 'generator' must be torch.Generator, not ${describe(given)}`);
 }
 
+let kernelsMade = false;
+
+/** Before the first fill that is large enough: the kernels that fill tensors. */
+export function prepareKernels(count: number): void {
+  if (kernelsMade || count < LEAST_FOR_KERNELS) return;
+  kernelsMade = true;
+  setFillKernels(randomKernels(heap.memory, (bytes) => heap.reserve(bytes)));
+}
+
 /**
  * Fills a tensor in PyTorch's order, in which the dimension with the smallest stride varies fastest. `fill` gets the
  * elements in that order, and whether the tensor is contiguous; it checks its arguments before it writes.
  */
 export function fillInOrder(target: Tensor, fill: (array: RandomArray, contiguous: boolean) => void): void {
+  prepareKernels(target.count);
   if (target.contiguousLayout || target.count === 0) {
     fill(elementsOf(target), true);
   } else if (isDense(target)) {

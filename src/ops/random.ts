@@ -13,7 +13,7 @@ import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { elementsOf, floatsOf } from "./memory.ts";
-import { fillInOrder, type GeneratorOption, generatorOf } from "./random-fill.ts";
+import { fillInOrder, type GeneratorOption, generatorOf, prepareKernels } from "./random-fill.ts";
 import { normal_, random_, uniform_ } from "./random-methods.ts";
 import { allocate, runRow } from "./row.ts";
 import { type BoundOptions, checkSizes, finish, OPTIONS, type TensorOptions } from "./tensor-options.ts";
@@ -96,6 +96,7 @@ const randpermOp = primitive<{ n: number; dtype: DType; generator: Generator }>(
   name: "randperm",
   compute: (_, { n, dtype, generator }) => {
     const out = allocate(dtype, [n]);
+    prepareKernels(n);
     draw.randperm(elementsOf(out), generator, dtype);
     return out;
   },

@@ -17,6 +17,7 @@ import {
 import { RuntimeError } from "../errors.ts";
 import { check, dtypeOf, type RandomArray, storeDoubles, storeInt64, throughFloat } from "./arrays.ts";
 import type { Generator } from "./generator.ts";
+import { fillKernels } from "./kernels.ts";
 
 const CHUNK = 1024;
 const chunk = new Float64Array(CHUNK);
@@ -164,6 +165,11 @@ function fillRange(out: RandomArray, generator: Generator, range: bigint, base: 
   const offset = Number(base);
   const span = Number(range);
   if (range < 2n ** 28n && safeBase) {
+    const kernels = out instanceof BigInt64Array && Math.abs(offset) < 2 ** 50 ? fillKernels(out, out.length) : null;
+    if (kernels !== null) {
+      kernels.remainders(engine, out as BigInt64Array, 0, out.length, span, offset);
+      return;
+    }
     const { block } = engine;
     for (let start = 0; start < out.length; start += CHUNK) {
       const count = Math.min(CHUNK, out.length - start);
@@ -213,10 +219,24 @@ export function randperm(out: RandomArray, generator: Generator, dtype: DType = 
   check(dtype !== float16 || n <= 2049, () => "n cannot be greater than 2049 for Half type.");
   check(dtype !== float32 || n <= 2 ** 24 + 1, () => "n cannot be greater than 2^24+1 for Float type.");
   // The shuffle runs in a type that holds every index; the result is rounded to the 16-bit types afterwards.
-  const order = out instanceof Int32Array || out instanceof Float64Array ? out : new Int32Array(n);
+  // That of an int64 array fits into the second half of it.
+  const order =
+    out instanceof Int32Array || out instanceof Float64Array
+      ? out
+      : out instanceof BigInt64Array
+        ? new Int32Array(out.buffer, out.byteOffset + 4 * n, n)
+        : new Int32Array(n);
   if (n < RANDPERM_WIDE) shuffle(order, generator);
   else insideOutShuffle(order, generator);
   if (order === out) return;
+  if (out instanceof BigInt64Array) {
+    const words = new Int32Array(out.buffer, out.byteOffset, 2 * n);
+    for (let i = 0; i < n; i++) {
+      words[2 * i] = order[i];
+      words[2 * i + 1] = 0;
+    }
+    return;
+  }
   for (let start = 0; start < n; start += CHUNK) {
     const count = Math.min(CHUNK, n - start);
     chunk.set(order.subarray(start, start + count));
@@ -229,6 +249,11 @@ function shuffle(order: Int32Array | Float64Array, generator: Generator): void {
   const n = order.length;
   const { engine } = generator;
   for (let i = 0; i < n; i++) order[i] = i;
+  const kernels = order instanceof Int32Array ? fillKernels(order, n) : null;
+  if (kernels !== null) {
+    kernels.shuffle(engine, order as Int32Array);
+    return;
+  }
   for (let i = 0; i < n - 1; i++) {
     const j = i + uint32Remainder(engine.random(), n - i);
     const value = order[i];

@@ -4,7 +4,9 @@
  * number generator", ACM TOMACS 8 (1998), with the seeding of mt19937ar.c (2002).
  */
 
-const N = 624;
+/** Words that are made at a time. */
+export const BLOCK_WORDS = 624;
+const N = BLOCK_WORDS;
 const M = 397;
 const MATRIX_A = 0x9908b0df | 0;
 const UPPER_MASK = 0x80000000 | 0;

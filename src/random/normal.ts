@@ -7,12 +7,15 @@ import { type DType, notImplementedFor } from "../dtype.ts";
 import { check, dtypeOf, formatDouble, type RandomArray, storeDoubles } from "./arrays.ts";
 import { fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
+import { fillKernels } from "./kernels.ts";
 import { fillUniform24, fillUniform53 } from "./uniform.ts";
 
 const { fround } = Math;
 
 const CHUNK = 1024;
 const chunk = new Float64Array(CHUNK);
+/** A multiple of 16. */
+const VECTOR_PART = 16384;
 const sixteen = new Float32Array(16);
 
 /**
@@ -89,9 +92,20 @@ function fillVector64(out: Float64Array, generator: Generator, mean: number, std
 
 function fillVector32(out: Float32Array, generator: Generator, mean: number, std: number): void {
   const size = out.length;
-  fillUniform24(out, 0, size, generator);
-  boxMuller32(out, 0, size & ~15, mean, std);
-  if (size % 16 === 0) return;
+  const whole = size - (size % 16);
+  const kernels = fillKernels(out, size);
+  if (kernels !== null) {
+    // In parts that stay in the cache.
+    for (let start = 0; start < size; start += VECTOR_PART) {
+      const end = Math.min(start + VECTOR_PART, size);
+      kernels.uniform24(generator.engine, out, start, end, 0, 1, 1);
+      kernels.boxMuller(out, start, Math.min(end, whole), mean, std);
+    }
+  } else {
+    fillUniform24(out, 0, size, generator);
+    boxMuller32(out, 0, whole, mean, std);
+  }
+  if (size === whole) return;
   fillUniform24(out, size - 16, size, generator);
   boxMuller32(out, size - 16, size, mean, std);
 }

@@ -3,16 +3,28 @@ import { bool, cppTypeName, type DType, notImplementedFor, scalarTypeName } from
 import { check, dtypeOf, formatDouble, type RandomArray, storeDoubles } from "./arrays.ts";
 import { fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
+import { fillKernels } from "./kernels.ts";
 import { fillFromUniform53, fillUniform24, fillUniform53 } from "./uniform.ts";
 
 /**
- * `Tensor.bernoulli_(p)`: 1 with probability `p`, else 0. Two words a sample whatever the dtype, and also where p is 0
+ * `Tensor.bernoulli_(p)`: 1, or `value`, with probability `p`, else 0. Two words a sample whatever the dtype, and also where p is 0
  * or 1. (PyTorch builds with Intel MKL draw otherwise on Intel CPUs: one word seeds a stream of MKL's own.)
  */
-export function bernoulli_(out: RandomArray, generator: Generator, p = 0.5, dtype: DType = dtypeOf(out)): void {
+export function bernoulli_(
+  out: RandomArray,
+  generator: Generator,
+  p = 0.5,
+  dtype: DType = dtypeOf(out),
+  value = 1,
+): void {
   check(p >= 0 && p <= 1, () => `bernoulli_ expects p to be in [0, 1], but got p=${formatDouble(p)}`);
+  const kernels = out instanceof Float32Array ? fillKernels(out, out.length) : null;
+  if (kernels !== null) {
+    kernels.bernoulli(generator.engine, out as Float32Array, 0, out.length, p, value);
+    return;
+  }
   fillFromUniform53(out, generator, dtype, (values, count) => {
-    for (let i = 0; i < count; i++) values[i] = values[i] < p ? 1 : 0;
+    for (let i = 0; i < count; i++) values[i] = values[i] < p ? value : 0;
   });
 }
 

@@ -5,6 +5,7 @@ import { roundTo } from "../elements.ts";
 import { check, dtypeOf, formatDouble, type RandomArray, storeDoubles } from "./arrays.ts";
 import { fma32, fma64 } from "./fma.ts";
 import type { Generator } from "./generator.ts";
+import { fillKernels } from "./kernels.ts";
 
 const CHUNK = 1024;
 const chunk = new Float64Array(CHUNK);
@@ -19,6 +20,11 @@ export function fillUniform24(
   span = 1,
 ): void {
   const { engine } = generator;
+  const kernels = out instanceof Float32Array ? fillKernels(out, end - start) : null;
+  if (kernels !== null) {
+    kernels.uniform24(engine, out as Float32Array, start, end, low, span, Number.NaN);
+    return;
+  }
   const { block } = engine;
   let i = start;
   while (i < end) {
@@ -36,6 +42,11 @@ export function fillUniform24(
 /** Fills with float64 samples in [0, 1): 53 random bits, two words each, the high bits first. */
 export function fillUniform53(out: Float64Array, start: number, end: number, generator: Generator): void {
   const { engine } = generator;
+  const kernels = fillKernels(out, end - start);
+  if (kernels !== null) {
+    kernels.uniform53(engine, out, start, end);
+    return;
+  }
   const { block } = engine;
   let i = start;
   while (i < end) {
@@ -109,6 +120,11 @@ export function uniform_(out: RandomArray, generator: Generator, from = 0, to = 
   const high = Math.fround(to);
   const span = Math.fround(high - low);
   if (out instanceof Float32Array) {
+    const kernels = fillKernels(out, out.length);
+    if (kernels !== null) {
+      kernels.uniform24(generator.engine, out, 0, out.length, low, span, high);
+      return;
+    }
     fillUniform24(out, 0, out.length, generator, low, span);
     if (from === 0 && to === 1) return;
     for (let i = 0; i < out.length; i++) if (out[i] === high) out[i] = low;

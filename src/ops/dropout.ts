@@ -4,13 +4,13 @@
  * for alpha dropout G. Klambauer et al., "Self-normalizing neural networks" (2017). The masks are those of PyTorch.
  */
 import { no_grad } from "../autograd/mode.ts";
-import { bool as BOOL } from "../dtype.ts";
+import { bool as BOOL, float32, float64 } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { formatDouble } from "../random/arrays.ts";
 import type { Tensor } from "../tensor.ts";
 import { empty, empty_like, ones_like, zeros } from "./creation.ts";
 import { bindAs, isOptions } from "./define/schema.ts";
-import { bernoulli_ } from "./random-methods.ts";
+import { bernoulli_, fillDropoutMask } from "./random-methods.ts";
 
 /** The limit of SELU for negative inputs, with its sign changed: scale · alpha. */
 const ALPHA = 1.7580993408473766;
@@ -21,17 +21,22 @@ interface Variant {
   readonly inplace: boolean;
 }
 
-/** 1 for kept elements, else 0: one for each element, or one for each sample and channel. */
-function mask(x: Tensor, p: number, feature: boolean): Tensor {
-  if (!feature) return bernoulli_(empty_like(x), 1 - p);
+/** Memory for one factor for each element, or one for each sample and channel. */
+function emptyMask(x: Tensor, feature: boolean): Tensor {
+  if (!feature) return empty_like(x);
   if (x.ndim < 2) throw new RuntimeError("Feature dropout requires at least 2 dimensions in the input");
-  return bernoulli_(
-    empty(
-      x.shape.map((s, d) => (d < 2 ? s : 1)),
-      { dtype: x.dtype },
-    ),
-    1 - p,
+  return empty(
+    x.shape.map((s, d) => (d < 2 ? s : 1)),
+    { dtype: x.dtype },
   );
+}
+
+/** 1 / (1 - p) for kept elements, else 0. */
+function scaledMask(x: Tensor, p: number, feature: boolean): Tensor {
+  const out = emptyMask(x, feature);
+  if (x.dtype === float32) return fillDropoutMask(out, 1 - p, Math.fround(1 / Math.fround(1 - p)));
+  if (x.dtype === float64) return fillDropoutMask(out, 1 - p, 1 / (1 - p));
+  return bernoulli_(out, 1 - p).div_(1 - p);
 }
 
 function dropped(name: string, args: readonly unknown[], { feature, alpha, inplace }: Variant): Tensor {
@@ -44,8 +49,8 @@ function dropped(name: string, args: readonly unknown[], { feature, alpha, inpla
   if (p === 1) return multiply(zeros([], { dtype: x.dtype }));
   let shift: Tensor | null = null;
   const noise = no_grad(() => {
-    const kept = mask(x, p, feature);
-    if (!alpha) return kept.div_(1 - p);
+    if (!alpha) return scaledMask(x, p, feature);
+    const kept = bernoulli_(emptyMask(x, feature), 1 - p);
     const a = 1 / Math.sqrt((ALPHA * ALPHA * p + 1) * (1 - p));
     shift = kept
       .add(-1)

@@ -28,7 +28,13 @@ const embeddingOp = primitive<EmbeddingAttrs>({
       shape: out.sizes,
       strides: out.sizes.map((_, d) => (d === rank ? weight.strides[1] : 0)),
       indices: [
-        { tensor: indices, strides: [...indices.strides, 0], size: weight.sizes[0], stride: weight.strides[0] },
+        {
+          tensor: indices,
+          strides: [...indices.strides, 0],
+          size: weight.sizes[0],
+          stride: weight.strides[0],
+          negative: false,
+        },
       ],
     });
     return out;

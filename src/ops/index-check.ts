@@ -2,11 +2,13 @@
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
+import { computeType } from "../ir/expr.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied } from "./copy.ts";
 import { viewOf } from "./geometry.ts";
 import { elementsOf } from "./memory.ts";
+import { allocate, runRow } from "./row.ts";
 
 /**
  * Calls `fail` with the first index outside of [0, size), or of [-size, size) if `negative` ones count from the end.
@@ -15,6 +17,7 @@ import { elementsOf } from "./memory.ts";
 export function checkIndices(index: Tensor, size: number, negative: boolean, fail: (value: number) => never): void {
   if (index.count === 0) return;
   const plain = index.contiguousLayout ? index : copied(index, { dtype: index.dtype, format: "contiguous_format" });
+  if (plain.count >= LEAST_FOR_KERNEL && isIndexType(plain.dtype) && allInRange(plain, size, negative)) return;
   const array = elementsOf(plain);
   if (array instanceof BigInt64Array) {
     // The two halves of each number: bigints are slow. A small number's upper half is its sign.
@@ -32,6 +35,31 @@ export function checkIndices(index: Tensor, size: number, negative: boolean, fai
     const value = array[i] as number;
     if (value >= size || (value < 0 && !(negative && value >= -size))) fail(value);
   }
+}
+
+/** Fewer indices than this are checked one by one. */
+const LEAST_FOR_KERNEL = 256;
+
+let verdict: Tensor | undefined;
+
+function allInRange(index: Tensor, size: number, negative: boolean): boolean {
+  verdict ??= allocate(dt.bool, []);
+  const type = computeType(index.dtype.name);
+  runRow({
+    name: "check_indices",
+    key: "check_indices",
+    outer: [],
+    inner: [index.count],
+    operands: [
+      { tensor: index, outer: [], inner: [1] },
+      { tensor: verdict, outer: [], inner: [0] },
+    ],
+    outputs: 1,
+    scalars: type === "i64" ? [BigInt(negative ? -size : 0), BigInt(size)] : [negative ? -size : 0, size],
+    scalarTypes: [type, type],
+    build: ([at], row, [low, high]) => row.store(1, row.reduce("max", at.lt(low).or(at.ge(high)))),
+  });
+  return elementsOf(verdict)[0] === 0;
 }
 
 /** A tensor read as a vector if it has no dimensions. */

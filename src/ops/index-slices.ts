@@ -22,7 +22,7 @@ interface AlongAttrs {
 }
 
 /** The access of slices of `dim` whose numbers are in a vector. `other` has the shape of the slices. */
-function slices(x: Tensor, dim: number, index: Tensor): Access {
+function slices(x: Tensor, dim: number, index: Tensor, negative = false): Access {
   const count = index.count;
   return {
     shape: x.sizes.map((s, d) => (d === dim ? count : s)),
@@ -33,6 +33,7 @@ function slices(x: Tensor, dim: number, index: Tensor): Access {
         strides: x.sizes.map((_, d) => (d === dim && index.sizes.length > 0 ? index.strides[0] : 0)),
         size: x.sizes[dim],
         stride: x.strides[dim],
+        negative,
       },
     ],
   };
@@ -72,9 +73,10 @@ export function index_select(self: Tensor, dim: number, index: Tensor, options?:
   return intoOut(out, result);
 }
 
+/** Only `index_fill` takes negative numbers. */
 function sliceWrite(target: Tensor, [, index, source]: readonly Tensor[], { dim, alpha, mode }: AlongAttrs): void {
   const x = atLeast1(target);
-  const access = slices(x, dim, index);
+  const access = slices(x, dim, index, mode === "set");
   const strides =
     source.sizes.length === x.sizes.length && (source.sizes.length > 0 || x.sizes.length === 0)
       ? source.strides

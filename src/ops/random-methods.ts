@@ -173,6 +173,15 @@ const bernoulliNumberOp = randomInplace("bernoulli_", "BernoulliBackward2", (arr
   draw.bernoulli_(array, generator, p as number, dtype),
 );
 
+const dropoutMaskOp = randomInplace("bernoulli_", "BernoulliBackward2", (array, generator, [p, value], dtype) =>
+  draw.bernoulli_(array, generator, p as number, dtype, value as number),
+);
+
+/** Overwrites a float32 or float64 tensor with `value` with probability `p`, else 0: the stream of `bernoulli_(p)`. */
+export function fillDropoutMask(target: Tensor, p: number, value: number): Tensor {
+  return dropoutMaskOp(target, generatorOf(null), [p, value]);
+}
+
 /** Probabilities in an array with the layout of `target`: float64 stays, other types become float32. */
 function probabilities(p: Tensor, target: Tensor): Tensor {
   if (!p.dtype.is_floating_point) dt.notImplementedFor("bernoulli_tensor_cpu_p_", p.dtype);

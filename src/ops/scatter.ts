@@ -20,7 +20,8 @@ function alongDim(x: Tensor, dim: number, index: Tensor): Access {
   return {
     shape: index.sizes,
     strides: zeroAt(x.strides, dim),
-    indices: [{ tensor: index, strides: index.strides, size: x.sizes[dim], stride: x.strides[dim] }],
+    // Scatter and gather take no negative indices.
+    indices: [{ tensor: index, strides: index.strides, size: x.sizes[dim], stride: x.strides[dim], negative: false }],
   };
 }
 

@@ -39,13 +39,18 @@ export function bernoulli_tensor_(
   p: Float32Array | Float64Array,
   dtype: DType = dtypeOf(out),
 ): void {
-  for (let i = 0; i < out.length; i++) {
-    check(
-      p[i] >= 0 && p[i] <= 1,
-      () =>
-        "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be improved?  If so, " +
-        "please report an enhancement request to PyTorch.)",
-    );
+  let valid = true;
+  for (let i = 0; i < out.length; i++) if (!(p[i] >= 0 && p[i] <= 1)) valid = false;
+  check(
+    valid,
+    () =>
+      "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be improved?  If so, " +
+      "please report an enhancement request to PyTorch.)",
+  );
+  if (out instanceof Float32Array && p instanceof Float32Array) {
+    fillUniform24(out, 0, out.length, generator);
+    for (let i = 0; i < out.length; i++) out[i] = out[i] < p[i] ? 1 : 0;
+    return;
   }
   const wide = p instanceof Float64Array;
   const values = new Float64Array(Math.min(1024, out.length));

@@ -1,14 +1,17 @@
-/** Scatter kernels: one loop in index order, since the same element may be written many times. */
-import { Axis, computeType, constant, type Expr, load } from "../../ir/expr.ts";
+/**
+ * Scatter kernels: one loop in index order, since the same element may be written many times. Where the last axis walks
+ * along a row of memory, vectors do, because nothing is written twice within it.
+ */
+import { Axis, computeType, constant, type Expr, load, walk } from "../../ir/expr.ts";
 import type { ScatterKernel } from "../../ir/kernel.ts";
 import { type MemoryLimits, ModuleBuilder } from "./assembler.ts";
 import { encodeStore } from "./elements.ts";
-import { Emitter } from "./emitter.ts";
 import type { Features } from "./features.ts";
 import { Graph, ROW } from "./graph.ts";
 import { importHost } from "./host.ts";
 import { outerRuns } from "./outer.ts";
 import { prepareExpression } from "./stages.ts";
+import { isLanewise, LANES, VectorEmitter } from "./vector.ts";
 
 /** The module of a scatter kernel; it exports `run(block, begin, end)`. */
 export function emitScatter(
@@ -36,15 +39,44 @@ export function emitScatter(
     result = combine(kernel.mode, old, value);
   }
   const stored = graph.intern(encodeStore(result, dtype), versions);
-  const emitter = new Emitter({ f, graph, buffers: kernel.buffers, features, block: f.parameter(0), host });
+  const emitter = new VectorEmitter({ f, graph, buffers: kernel.buffers, features, block: f.parameter(0), host });
   for (const _ of axes) emitter.indices.push(f.local("i32"));
   const sizes = axes.map((axis) => graph.intern(axis.size));
   outerRuns(emitter, sizes, f.parameter(1), f.parameter(2), (limit) => {
     emitter.beforeLoop();
+    const axis = axes.length - 1;
+    if (features.simd && isRow(graph, axis, index, stored)) {
+      emitter.vectorAxis = axis;
+      for (const copies of [4, 1]) {
+        const vectors = (): void => {
+          emitter.loadFirst([stored, index], copies);
+          emitter.vectorStore(kernel.buffer, index, stored.type, emitter.vectorLocals(stored, copies), copies);
+        };
+        emitter.loop(axis, limit, LANES * copies, vectors, ROW);
+      }
+      emitter.vectorAxis = -1;
+    }
     const body = (): void => emitter.scalarStore(kernel.buffer, index, emitter.scalarLocal(stored));
-    emitter.loop(axes.length - 1, limit, 1, body, ROW);
+    emitter.loop(axis, limit, 1, body, ROW);
   });
   return module.bytes();
+}
+
+/** Whether an axis walks along rows of memory, on which each element is written once. */
+function isRow(graph: Graph, axis: number, index: Expr, stored: Expr): boolean {
+  const bit = 1 << axis;
+  const along = (e: Expr, scale: number): boolean => {
+    const { rest, coefficients } = graph.linear(e);
+    return coefficients[axis].is(scale) && (graph.deps(rest) & bit) === 0;
+  };
+  if (!along(index, 1)) return false;
+  let possible = true;
+  walk(stored, (e) => {
+    if ((graph.deps(e) & bit) === 0) return;
+    if (e.op === "load") possible &&= e.args.length === 1 && along(e.args[0], 1);
+    else if (e.op !== "index") possible &&= !isLanewise(e, (x) => (graph.deps(x) & bit) === 0);
+  });
+  return possible;
 }
 
 function combine(mode: Exclude<ScatterKernel["mode"], "set">, old: Expr, value: Expr): Expr {

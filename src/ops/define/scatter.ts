@@ -18,6 +18,8 @@ export interface IndexOperand {
   readonly size: number;
   /** The stride of that dimension in the accessed tensor. */
   readonly stride: number;
+  /** False where no index is negative. */
+  readonly negative?: boolean;
 }
 
 export interface Access {
@@ -79,10 +81,10 @@ function build(loops: Plan, indices: readonly IndexOperand[]): Built {
     );
   let position = linear(loops.strides[0]);
   const other = linear(loops.strides[1]);
-  indices.forEach(({ tensor }, k) => {
+  indices.forEach(({ tensor, stride, negative }, k) => {
     const index = load(computeType(tensor.dtype.name), k + 2, linear(loops.strides[k + 2])).cast("i32");
-    const size = next();
-    position = position.add(index.lt(0).select(index.add(size), index).mul(next()));
+    const fromStart = negative === false ? index : index.lt(0).select(index.add(next()), index);
+    position = position.add(stride === 1 ? fromStart : fromStart.mul(next()));
   });
   return { types, axes, position, other };
 }
@@ -94,16 +96,18 @@ function parameters(loops: Plan, indices: readonly IndexOperand[]): number[] {
   };
   push(loops.strides[0]);
   push(loops.strides[1]);
-  indices.forEach(({ size, stride }, k) => {
+  indices.forEach(({ size, stride, negative }, k) => {
     push(loops.strides[k + 2]);
-    out.push(size, stride);
+    if (negative !== false) out.push(size);
+    if (stride !== 1) out.push(stride);
   });
   return out;
 }
 
-function keyOf(loops: Plan, tensors: readonly Tensor[]): string {
+function keyOf(loops: Plan, tensors: readonly Tensor[], indices: readonly IndexOperand[]): string {
   const classes = loops.strides.map((list) => list.map((s) => (s === 0 ? "0" : s === 1 ? "1" : "s")).join(""));
-  return `${tensors.map((t) => t.dtype.id).join(",")}|${loops.sizes.length}|${classes.join(",")}`;
+  const forms = indices.map((i) => (i.negative === false ? 0 : 1) + (i.stride === 1 ? 2 : 0));
+  return `${tensors.map((t) => t.dtype.id).join(",")}|${loops.sizes.length}|${classes.join(",")}|${forms.join("")}`;
 }
 
 function prepare(access: Access, otherStrides: readonly number[]): Plan {
@@ -115,7 +119,7 @@ export function gatherInto(out: Tensor, source: Tensor, access: Access): void {
   if (numelOf(access.shape) === 0) return;
   const loops = prepare(access, out.strides);
   const tensors = [source, out, ...access.indices.map((i) => i.tensor)];
-  const kernel = cache.get(`gather|${keyOf(loops, tensors)}`, (): Kernel => {
+  const kernel = cache.get(`gather|${keyOf(loops, tensors, access.indices)}`, (): Kernel => {
     const { types, axes, position, other } = build(loops, access.indices);
     return {
       form: "row",
@@ -155,7 +159,7 @@ export function scatterInto(
   const tensors = [target, source, ...access.indices.map((i) => i.tensor)];
   const scaled = alpha !== 1;
   const type = computeType(target.dtype.name);
-  const kernel = cache.get(`scatter|${mode}|${scaled}|${keyOf(loops, tensors)}`, (): Kernel => {
+  const kernel = cache.get(`scatter|${mode}|${scaled}|${keyOf(loops, tensors, access.indices)}`, (): Kernel => {
     const { types, axes, position, other } = build(loops, access.indices);
     let value = load(computeType(source.dtype.name), 1, other).cast(type);
     if (scaled) {

@@ -6,7 +6,7 @@ import type { Kernel, Stage } from "../ir/kernel.ts";
 import { numelOf, type Shape } from "../shape.ts";
 import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
-import { copied, scalarTensor } from "./copy.ts";
+import { copied, fillWith, scalarTensor } from "./copy.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { refuseGradient } from "./define/refuse-gradient.ts";
 import { KernelCache, launch } from "./launch.ts";
@@ -136,39 +136,33 @@ function nllForward(inputs: readonly Tensor[], { reduction, ignoreIndex }: NllAt
   return [out, total];
 }
 
-/** One pass over the whole gradient: the label's element gets its share, all others 0. */
+/** The labels' elements of a gradient of zeros get their shares. */
 function backwardKernel(x: Tensor, target: Tensor, weight: Tensor | null, reduction: Reduction): Kernel {
   const { params, samples, positions, classes, ignore } = parts();
   const type = computeType(x.dtype.name);
-  const all = new Axis("class", classes);
   const at = samples.index.mul(positions.size).add(positions.index);
   const label = load(computeType(target.dtype.name), 1, at).cast("i64");
-  const hit = all.index.cast("i64").eq(label).and(label.ne(ignore));
+  const used = label.ne(ignore);
+  const safe = used.select(label, constant("i64", 0)).cast("i32");
   const origin = constant("i32", 0);
   let value = load(type, 0, reduction === "none" ? at : origin).neg();
-  if (weight !== null) value = value.mul(load(type, 2, all.index));
+  if (weight !== null) value = value.mul(load(type, 2, safe));
   const next = weight === null ? 2 : 3;
   if (reduction === "mean") value = value.div(load(type, next, origin));
   const inputs = [x, target, ...(weight === null ? [] : [weight]), ...(reduction === "mean" ? [x] : [])];
   return {
-    form: "row",
+    form: "scatter",
     name: "nll_loss_backward",
     buffers: [
       ...inputs.map((t) => ({ dtype: t.dtype.name, access: "read" as const })),
-      { dtype: x.dtype.name, access: "write" },
+      { dtype: x.dtype.name, access: "readwrite" },
     ],
     params,
-    outer: [samples, all, positions],
-    inner: [],
-    stages: [
-      {
-        kind: "store",
-        over: "outer",
-        buffer: inputs.length,
-        index: samples.index.mul(classes).add(all.index).mul(positions.size).add(positions.index),
-        value: hit.select(value, constant(type, 0)),
-      },
-    ],
+    axes: [samples, positions],
+    mode: "set",
+    buffer: inputs.length,
+    index: samples.index.mul(classes).add(safe).mul(positions.size).add(positions.index),
+    value: used.select(value, constant(type, 0)),
   };
 }
 
@@ -184,6 +178,7 @@ const backwardOp: PrimitiveCall<BackwardAttrs> = primitive<BackwardAttrs>({
   compute: ([g, target, total, weight = null], { sizes, reduction, ignoreIndex }) => {
     const out = allocate(g.dtype, sizes);
     if (out.count === 0) return out;
+    fillWith(out, 0);
     const [samples, classes, positions] = layoutOf(sizes);
     const key = `nllb:${reduction}:${g.dtype.id}:${target.dtype.id}:${weight !== null}`;
     const kernel = cache.get(key, () => backwardKernel(g, target, weight, reduction));

@@ -1,10 +1,14 @@
 /** Running sums, products and extreme values along a dimension. */
 import { is_grad_enabled } from "../autograd/mode.ts";
+import { detectFeatures } from "../backend/wasm/features.ts";
+import { leaveWideVectors } from "../backend/wasm/instantiate.ts";
+import { type ScanOp, type ScanType, scanFunction } from "../backend/wasm/scan.ts";
 import { dispatch, dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { normalizeDim, shapeText } from "../shape.ts";
+import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
 import { type Elements, routineType, withElements } from "./define/axis.ts";
@@ -25,6 +29,8 @@ import { allocate } from "./row.ts";
 interface ScanAttrs {
   readonly dim: number;
   readonly dtype: DType;
+  /** From the last element to the first. */
+  readonly reverse?: boolean;
 }
 
 /** The elements of a contiguous tensor as lines along `dim`: their starts, their step, and their length. */
@@ -59,17 +65,42 @@ interface Recurrence {
   readonly bigints: (a: bigint, x: bigint) => bigint;
 }
 
-function scanned(x: Tensor, { dim, dtype }: ScanAttrs, recurrence: Recurrence): Tensor {
+const scanTypes = new Map<DType, ScanType>([
+  [dt.float32, "f32"],
+  [dt.float64, "f64"],
+  [dt.int64, "i64"],
+]);
+
+/** Scans in WebAssembly, if there is a kernel for the type. All tensors are contiguous. */
+function scanFast(op: ScanOp, reverse: boolean, lines: Lines, tensors: readonly Tensor[]): boolean {
+  const type = scanTypes.get(tensors[0].dtype);
+  if (type === undefined || !detectFeatures().simd) return false;
+  const run = scanFunction({ op, type, reverse, rows: lines.step === 1 }, heap.memory);
+  heap.epoch++;
+  const [from, to, places = 0] = tensors.map((t) => t.storage.address + t.offset * t.dtype.itemsize);
+  run(from, to, places, lines.outer, lines.length, lines.step);
+  return true;
+}
+
+function scanned(x: Tensor, { dim, dtype, reverse = false }: ScanAttrs, op: ScanOp, recurrence: Recurrence): Tensor {
   const type = routineType(dtype);
   const source = x.contiguousLayout && x.dtype === type ? x : copied(x, { dtype: type, format: "contiguous_format" });
   const result = allocate(type, x.sizes);
   const lines = linesOf(x, dim);
-  const { length, step } = lines;
+  if (!scanFast(op, reverse, lines, [source, result])) scanSlowly(source, result, lines, reverse, recurrence);
+  return type === dtype ? result : copied(result, { dtype, format: "contiguous_format" });
+}
+
+function scanSlowly(source: Tensor, result: Tensor, lines: Lines, reverse: boolean, recurrence: Recurrence): void {
+  const { length } = lines;
+  const step = reverse ? -lines.step : lines.step;
+  const first = reverse ? (length - 1) * lines.step : 0;
   withElements([source, result], ([from, to]) => {
     if (from instanceof BigInt64Array) {
       const target = to as BigInt64Array;
       const { bigints } = recurrence;
-      eachLine(lines, (start) => {
+      eachLine(lines, (lineStart) => {
+        const start = lineStart + first;
         let a = from[start];
         target[start] = a;
         for (let k = 1, at = start + step; k < length; k++, at += step) {
@@ -81,7 +112,8 @@ function scanned(x: Tensor, { dim, dtype }: ScanAttrs, recurrence: Recurrence): 
     }
     const target = to as NumberElements;
     const { numbers } = recurrence;
-    eachLine(lines, (start) => {
+    eachLine(lines, (lineStart) => {
+      const start = lineStart + first;
       let a = from[start];
       target[start] = a;
       for (let k = 1, at = start + step; k < length; k++, at += step) {
@@ -90,11 +122,11 @@ function scanned(x: Tensor, { dim, dtype }: ScanAttrs, recurrence: Recurrence): 
       }
     });
   });
-  return type === dtype ? result : copied(result, { dtype, format: "contiguous_format" });
 }
 
-const reverse = (x: Tensor, dim: number): Tensor => (x.sizes.length === 0 ? x : x.flip(dim));
-const reverseCumsum = (x: Tensor, dim: number): Tensor => reverse(reverse(x, dim).cumsum(dim), dim);
+const flipped = (x: Tensor, dim: number): Tensor => (x.sizes.length === 0 ? x : x.flip(dim));
+/** The sum of each element and all behind it. */
+const reverseCumsum = (x: Tensor, dim: number): Tensor => cumsumOp.call(x, { dim, dtype: x.dtype, reverse: true });
 
 /** Integers and bool are scanned in int64. */
 const scanType = (x: Tensor, dtype: DType | null): DType => dtype ?? (x.dtype.is_floating_point ? x.dtype : dt.int64);
@@ -120,13 +152,14 @@ function bindScan(name: string, args: readonly unknown[]): { x: Tensor; attrs: S
 /** A scan with an in-place form. */
 function scanOp(
   name: string,
+  kind: ScanOp,
   recurrence: Recurrence,
   rest: Omit<PrimitiveSpec<ScanAttrs>, "name" | "compute">,
-): ScanOp {
+): ScanOps {
   const op = toPrimitive<ScanAttrs>({
     name,
     compute: ([x], attrs, out) => {
-      const result = scanned(x, attrs, recurrence);
+      const result = scanned(x, attrs, kind, recurrence);
       if (!out) return result;
       copyInto(out, result);
       return out;
@@ -147,15 +180,21 @@ function scanOp(
   };
 }
 
-interface ScanOp {
+interface ScanOps {
   readonly call: (x: Tensor, attrs: ScanAttrs) => Tensor;
   readonly inplace: (x: Tensor, attrs: ScanAttrs) => Tensor;
 }
 
-const cumsumOp = scanOp(
+const cumsumOp: ScanOps = scanOp(
   "cumsum",
+  "sum",
   { numbers: (a, v) => a + v, bigints: (a, v) => a + v },
-  { gradient: (g, c) => [reverseCumsum(g, c.attrs.dim)] },
+  {
+    gradient: (g, c) => {
+      const { dim, reverse = false } = c.attrs;
+      return [cumsumOp.call(g, { dim, dtype: g.dtype, reverse: !reverse })];
+    },
+  },
 );
 
 /** Running sum along `dim`. Integers and bool give int64. */
@@ -212,6 +251,7 @@ function cumprodGradientByTerms(g: Tensor, x: Tensor, dim: number): Tensor {
 
 const cumprodOp = scanOp(
   "cumprod",
+  "prod",
   { numbers: (a, v) => a * v, bigints: (a, v) => a * v },
   {
     gradient: (g, c) => [cumprodGradient(g, c.input(0).to(g.dtype), c.output(), c.attrs.dim)],
@@ -232,18 +272,32 @@ export function cumprod_(self: Tensor, dim: number | ScanOptions, options?: Scan
   return cumprodOp.inplace(x, attrs);
 }
 
+/** log(exp(a) + exp(v)). Equal infinities would give inf - inf; NaN passes through. */
+function addLogs(a: number, v: number): number {
+  const low = a < v ? a : v;
+  const high = a < v ? v : a;
+  const d = low - high;
+  // A difference of 2^-54 and less changes no float64; it also spares two calls.
+  if (d < -38) return high;
+  if (d === 0 || d < 0) return high + Math.log1p(Math.exp(d));
+  return low === high ? low : Number.NaN;
+}
+
 const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
   name: "logcumsumexp",
-  compute: ([x], attrs) =>
-    scanned(x, attrs, {
-      numbers: (a, v) => {
-        const low = Math.min(a, v);
-        const high = Math.max(a, v);
-        // Equal infinities would give inf - inf. NaN passes through both.
-        return low === high && !Number.isFinite(low) ? low : high + Math.log1p(Math.exp(low - high));
-      },
-      bigints: (a) => a,
-    }),
+  compute: ([x], { dim, dtype }) => {
+    const type = routineType(dtype);
+    const source = x.contiguousLayout && x.dtype === type ? x : copied(x, { dtype: type, format: "contiguous_format" });
+    const result = allocate(type, x.sizes);
+    const lines = linesOf(x, dim);
+    withElements([source, result], ([from, to]) => {
+      leaveWideVectors();
+      // A loop for each type, each with one kind of array.
+      if (from instanceof Float64Array) logSums(from, to as Float64Array, lines);
+      else logSums32(from as Float32Array, to as Float32Array, lines);
+    });
+    return type === dtype ? result : copied(result, { dtype, format: "contiguous_format" });
+  },
   gradient: (g, c) => {
     // Σ_{j≥k} g_j exp(x_k - y_j), by logarithms of the positive and the negative part of g apart.
     const { dim } = c.attrs;
@@ -254,7 +308,7 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
     const lowest = c.attrs.dtype === dt.float64 ? -Number.MAX_VALUE : c.attrs.dtype === dt.float16 ? -65504 : -3.38e38;
     const part = (sign: Tensor): Tensor => {
       const log = logs.masked_fill(sign.logical_not(), lowest).sub(y);
-      return reverse(logcumsumexpOp([reverse(log, dim)], c.attrs), dim)
+      return flipped(logcumsumexpOp([flipped(log, dim)], c.attrs), dim)
         .add(x)
         .exp();
     };
@@ -262,6 +316,22 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
   },
   saves: [[0, RESULT]],
 });
+
+function logSums(from: Float64Array, to: Float64Array, { outer, length, step }: Lines): void {
+  for (let line = 0; line < outer * step; line++) {
+    const start = Math.floor(line / step) * length * step + (line % step);
+    let a = Number.NEGATIVE_INFINITY;
+    for (let k = 0, at = start; k < length; k++, at += step) to[at] = a = addLogs(a, from[at]);
+  }
+}
+
+function logSums32(from: Float32Array, to: Float32Array, { outer, length, step }: Lines): void {
+  for (let line = 0; line < outer * step; line++) {
+    const start = Math.floor(line / step) * length * step + (line % step);
+    let a = Number.NEGATIVE_INFINITY;
+    for (let k = 0, at = start; k < length; k++, at += step) to[at] = a = addLogs(a, from[at]);
+  }
+}
 
 /** Running log(Σ exp) along `dim`. */
 export function logcumsumexp(
@@ -290,27 +360,31 @@ function extremes(x: Tensor, dim: number, sign: 1 | -1): Tensor[] {
   const indices = allocate(dt.int64, x.sizes);
   const lines = linesOf(x, dim);
   const { length, step } = lines;
-  withElements([source, values, indices], ([from, to, places]) => {
-    // Positions are below 2^31: their low words suffice.
-    const words = new Int32Array(places.buffer, places.byteOffset, 2 * places.length);
-    words.fill(0);
-    const better = (v: number | bigint, best: number | bigint): boolean => (sign > 0 ? v >= best : v <= best);
-    eachLine(lines, (start) => {
-      let best: number | bigint = from[start];
-      let place = 0;
-      for (let k = 0, at = start; k < length; k++, at += step) {
-        const v = from[at];
-        // biome-ignore lint/suspicious/noSelfCompare: only NaN is not itself.
-        if (v !== v || (best === best && better(v, best))) {
-          best = v;
-          place = k;
-        }
-        (to as { [i: number]: number | bigint })[at] = best;
-        words[2 * at] = place;
-      }
-    });
-  });
+  if (!scanFast(sign > 0 ? "max" : "min", false, lines, [source, values, indices])) slowly();
   return [type === x.dtype ? values : copied(values, { dtype: x.dtype, format: "contiguous_format" }), indices];
+
+  function slowly(): void {
+    withElements([source, values, indices], ([from, to, places]) => {
+      // Positions are below 2^31: their low words suffice.
+      const words = new Int32Array(places.buffer, places.byteOffset, 2 * places.length);
+      words.fill(0);
+      const better = (v: number | bigint, best: number | bigint): boolean => (sign > 0 ? v >= best : v <= best);
+      eachLine(lines, (start) => {
+        let best: number | bigint = from[start];
+        let place = 0;
+        for (let k = 0, at = start; k < length; k++, at += step) {
+          const v = from[at];
+          // biome-ignore lint/suspicious/noSelfCompare: only NaN is not itself.
+          if (v !== v || (best === best && better(v, best))) {
+            best = v;
+            place = k;
+          }
+          (to as { [i: number]: number | bigint })[at] = best;
+          words[2 * at] = place;
+        }
+      });
+    });
+  }
 }
 
 /** `cummax` and `cummin` with what they take. */

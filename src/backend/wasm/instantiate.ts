@@ -18,6 +18,6 @@ const copied = new Uint8Array(4096);
  * 256-bit code leaves the processor in a state in which the C code behind Math.exp and its kin is slow, which V8 does not end:
  * 300 ns a call instead of 20, measured on Zen 3. A copy of memory ends it, because C's memcpy cleans up behind its own vectors.
  */
-function leaveWideVectors(): void {
+export function leaveWideVectors(): void {
   copied.copyWithin(0, 2048);
 }

@@ -7,10 +7,11 @@ import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
 import type { Kernel, Stage } from "../ir/kernel.ts";
-import type { Shape } from "../shape.ts";
+import { type Shape, sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, fillWith } from "./copy.ts";
 import { KernelCache, launch } from "./launch.ts";
+import { canSeparate, separableAverage } from "./pooling-separable.ts";
 import {
   canUnrollAverage,
   canUnrollMax,
@@ -388,6 +389,9 @@ export function avgPoolBackward(g: Tensor, sizes: Shape, w: Windows, options: Av
 export function adaptiveAverage(x: Tensor, outputs: Shape, backward: boolean): Tensor {
   const dims = outputs.length;
   const inputs = spatial(x, dims);
+  if (x.count > 0 && sameShape(inputs, outputs)) return copied(x, { dtype: x.dtype, format: "contiguous_format" });
+  const half = x.dtype.itemsize === 2;
+  if (x.count > 0 && !half && canSeparate(inputs, outputs)) return separableAverage(compact(x), outputs, backward);
   const out = allocate(x.dtype, [...x.sizes.slice(0, x.sizes.length - dims), ...outputs]);
   if (out.count === 0) return out;
   const kernel = cache.get(`adaptive:${backward}:${dims}:${x.dtype.id}`, () => {

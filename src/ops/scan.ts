@@ -274,8 +274,8 @@ export function cumprod_(self: Tensor, dim: number | ScanOptions, options?: Scan
 
 /** log(exp(a) + exp(v)). Equal infinities would give inf - inf; NaN passes through. */
 function addLogs(a: number, v: number): number {
-  const low = a < v ? a : v;
-  const high = a < v ? v : a;
+  const low = Math.min(a, v);
+  const high = Math.max(a, v);
   const d = low - high;
   // A difference of 2^-54 and less changes no float64; it also spares two calls.
   if (d < -38) return high;

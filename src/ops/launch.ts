@@ -1,5 +1,6 @@
 /** From kernels to running code: the backend in use, the parameter block, and the launch. */
 import type { Backend, CompiledKernel } from "../backend/backend.ts";
+import { FRAME_BYTES } from "../backend/wasm/frame.ts";
 import { WasmBackend } from "../backend/wasm/index.ts";
 import { ThreadPool } from "../backend/wasm/threads/pool.ts";
 import type { ComputeType } from "../ir/expr.ts";
@@ -15,7 +16,11 @@ const SLOT64 = BLOCK / 8;
 /** The threads that share the work of large launches. */
 export const pool: ThreadPool = new ThreadPool(heap.memory, (bytes) => heap.reserve(bytes));
 
-let backend: Backend = new WasmBackend(heap.memory, { scratch: growingScratch, pool });
+let backend: Backend = new WasmBackend(heap.memory, {
+  scratch: growingScratch,
+  frame: heap.reserve(FRAME_BYTES),
+  pool,
+});
 let generation = 0;
 
 /** Unused bytes before and after the scratch memory. */

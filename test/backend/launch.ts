@@ -14,16 +14,26 @@ export interface Placed {
 export class Launch {
   readonly memory: WebAssembly.Memory;
   private top = 64;
+  /** Where the memory ended when it was last used up. What comes after it may belong to a backend. */
+  private end: number;
 
   constructor(pages = 16, memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: pages, maximum: 4096 })) {
     this.memory = memory;
+    this.end = memory.buffer.byteLength;
   }
 
   private allocate(bytes: number): number {
-    const address = this.top;
-    this.top = Math.ceil((this.top + bytes) / 64) * 64 + 64;
-    if (this.top > this.memory.buffer.byteLength)
-      this.memory.grow(Math.ceil((this.top - this.memory.buffer.byteLength) / 65536));
+    const { memory } = this;
+    let address = this.top;
+    this.top = Math.ceil((address + bytes) / 64) * 64 + 64;
+    if (this.top > this.end) {
+      if (memory.buffer.byteLength > this.end) {
+        address = memory.buffer.byteLength;
+        this.top = Math.ceil((address + bytes) / 64) * 64 + 64;
+      }
+      if (this.top > memory.buffer.byteLength) memory.grow(Math.ceil((this.top - memory.buffer.byteLength) / 65536));
+      this.end = memory.buffer.byteLength;
+    }
     return address;
   }
 

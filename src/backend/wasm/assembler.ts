@@ -208,6 +208,12 @@ export class FunctionBuilder implements Callable {
     this.code.u32(local.index);
     return this;
   }
+  /** Pushes an imported constant. */
+  global(index: number): this {
+    this.code.u8(0x23);
+    this.code.u32(index);
+    return this;
+  }
   set(local: Local): this {
     this.code.u8(0x21);
     this.code.u32(local.index);
@@ -415,6 +421,7 @@ export class ModuleBuilder {
   private readonly types: string[] = [];
   private readonly signatures: [readonly ValueType[], readonly ValueType[]][] = [];
   private readonly imports: ImportedFunction[] = [];
+  private readonly globals: { readonly module: string; readonly name: string; readonly type: ValueType }[] = [];
   private memory: { module: string; name: string; limits: MemoryLimits } | undefined;
   private readonly functions: { builder: FunctionBuilder; type: number; exported: string | undefined }[] = [];
   private readonly calls: { code: ByteWriter; at: number; target: Callable }[] = [];
@@ -429,6 +436,10 @@ export class ModuleBuilder {
 
   importMemory(module: string, name: string, limits: MemoryLimits = {}): void {
     this.memory = { module, name, limits };
+  }
+  /** An imported constant; `f.global(it)` pushes it. */
+  importGlobal(module: string, name: string, type: ValueType): number {
+    return this.globals.push({ module, name, type }) - 1;
   }
   importFunction(module: string, name: string, params: readonly ValueType[], results: readonly ValueType[]): Callable {
     const entry = { module, name, type: this.type(params, results), position: this.imports.length, imported: true };
@@ -479,7 +490,14 @@ export class ModuleBuilder {
       }
     });
     const memory = this.memory;
-    section(2, this.imports.length + (memory ? 1 : 0), (s) => {
+    section(2, this.imports.length + this.globals.length + (memory ? 1 : 0), (s) => {
+      for (const { module, name, type } of this.globals) {
+        s.name(module);
+        s.name(name);
+        s.u8(0x03);
+        s.u8(typeCodes[type]);
+        s.u8(0x00);
+      }
       for (const { module, name, type } of this.imports) {
         s.name(module);
         s.name(name);

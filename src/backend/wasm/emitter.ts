@@ -38,6 +38,8 @@ export interface EmitterOptions {
   readonly features: Features;
   readonly block: Local;
   readonly host: (name: HostName) => Callable;
+  /** The imported constant that is the frame's address; absent where nothing needs it. */
+  readonly frame?: () => number;
 }
 
 export class Emitter implements ScalarContext {
@@ -52,6 +54,8 @@ export class Emitter implements ScalarContext {
   /** The innermost scope that code being emitted may see. */
   protected current = 0;
   private readonly block: Local;
+  private readonly importFrame: (() => number) | undefined;
+  private frameLocal: Local | undefined;
   private readonly temporaries = new Map<ValueType, Local[]>();
 
   constructor(options: EmitterOptions) {
@@ -61,6 +65,7 @@ export class Emitter implements ScalarContext {
     this.features = options.features;
     this.host = options.host;
     this.block = options.block;
+    this.importFrame = options.frame;
     this.scopes.push(this.newScope(0, -1, this.f.insertion()));
     this.beforeLoop();
   }
@@ -77,6 +82,17 @@ export class Emitter implements ScalarContext {
       pointers: new Map(),
       advances: [],
     };
+  }
+  /** A local with the address of the thread's frame. */
+  frame(): Local {
+    if (this.frameLocal === undefined) {
+      const { importFrame } = this;
+      if (importFrame === undefined) throw new Error("IR: a kernel without a frame");
+      const local = this.f.local("i32");
+      this.inScope(0, () => this.f.global(importFrame()).set(local));
+      this.frameLocal = local;
+    }
+    return this.frameLocal;
   }
   temporary(type: ValueType): Local {
     return this.temporaries.get(type)?.pop() ?? this.f.local(type);

@@ -23,6 +23,8 @@ export interface WasmBackendOptions {
    * memory grows by a region that is kept for this.
    */
   readonly scratch?: (bytes: number) => number;
+  /** The address of FRAME_BYTES bytes, a multiple of 64, that kernels of this thread may use until they return. */
+  readonly frame?: number;
   /** Threads that share the memory, for launches with enough work. */
   readonly pool?: ThreadPool;
 }
@@ -49,7 +51,16 @@ export class WasmBackend implements Backend {
     const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
     this.limits = shared ? { minimum: 0, maximum: 65536, shared } : {};
     const scratch = options.scratch ?? growingScratch(memory);
-    this.imports = { env: { memory, scratch }, host: hostImports };
+    let frame = options.frame;
+    const env = {
+      memory,
+      scratch,
+      get frame() {
+        frame ??= memory.grow(1) * 65536;
+        return frame;
+      },
+    };
+    this.imports = { env, host: hostImports };
     this.pool = options.pool ?? null;
     this.view = new DataView(memory.buffer);
   }

@@ -33,6 +33,8 @@ export interface Accumulator {
   step(copies: number): void;
   /** Ends a block; absent where blocks do not matter. */
   readonly fold?: () => void;
+  /** `across`: after the main loop, brings all copies into the first. */
+  settle?(): void;
   /** After the inner loops: makes the result known to later stages. */
   finish(): void;
 }
@@ -79,6 +81,28 @@ abstract class Base {
     const result: Local[] = [];
     for (let u = 0; u < copies; u++) for (let p = 0; p < count; p++) result[2 * u + p] = this.f.local("v128");
     return result;
+  }
+  /**
+   * Through memory: V8 makes 256-bit code of pairs of vectors only where they, or what is computed of them, are stored
+   * side by side.
+   */
+  protected spill(vectors: readonly Local[]): void {
+    const { f, emitter } = this;
+    const all = vectors.filter((local) => local !== undefined);
+    if (!emitter.features.wide || all.length % 2 !== 0) return;
+    const frame = emitter.frame();
+    for (let i = 0; i < all.length; i += 2) {
+      for (const j of [i + 1, i]) {
+        f.get(frame)
+          .get(all[j])
+          .memory("v128.store", 16 * j);
+      }
+    }
+    all.forEach((local, i) => {
+      f.get(frame)
+        .memory("v128.load", 16 * i)
+        .set(local);
+    });
   }
   protected pushValue(u: number, part: number): void {
     if (this.type === "bool") this.emitter.mask(this.value, u, part, 1);
@@ -173,6 +197,7 @@ class BlockedSum extends Base implements Accumulator {
       if (this.type === "f32") f.op("f64.promote_f32");
       f.op("f64.add").set(totals[0]);
     } else if (style === "across") {
+      if (copies > 1) this.spill(sums);
       for (let p = 0; p < this.parts; p++) {
         for (let u = 1; u < copies; u++) {
           f.get(sums[p])
@@ -185,6 +210,9 @@ class BlockedSum extends Base implements Accumulator {
     } else for (let u = 0; u < copies; u++) this.foldCopy(u);
     this.clear();
   };
+  settle(): void {
+    this.fold();
+  }
   private foldCopy(u: number): void {
     const { f, sums, totals } = this;
     for (let half = 0; half < 2; half++) {
@@ -202,7 +230,8 @@ class BlockedSum extends Base implements Accumulator {
   finish(): void {
     const { f, totals } = this;
     const { style, copies } = this.context;
-    this.fold();
+    if (style === "across") this.foldCopy(0);
+    else this.fold();
     if (style === "lanes") {
       const results = this.locals(copies, this.parts);
       for (let u = 0; u < copies; u++) {
@@ -244,67 +273,48 @@ function identity(op: ReduceOp, type: ComputeType): number | bigint {
 class PlainAccumulator extends Base implements Accumulator {
   private readonly sums: Local[] = [];
   private readonly scalar: Local | undefined;
-  /**
-   * Float min and max compare, which loses a NaN; these are masks of where one was. Lanes are put together in
-   * `across`, so that one will do.
-   */
-  private readonly nans: Local[] = [];
-  private readonly scalarNaN: Local | undefined;
+  /** Float min and max: comparing loses a NaN, but not one that has become the result so far. */
   private readonly findsNaN: boolean;
 
   constructor(context: ReduceContext, stage: PreparedReduce) {
     super(context, stage);
-    const { style, copies } = context;
     this.findsNaN = this.value.isFloat && (stage.op === "min" || stage.op === "max");
-    if (this.vectors) {
-      this.sums = this.locals(copies, this.parts);
-      if (this.findsNaN) this.nans = this.locals(style === "across" ? 1 : copies, style === "across" ? 1 : this.parts);
-    }
-    if (style !== "lanes") {
-      this.scalar = this.f.local(valueType(this.type));
-      if (this.findsNaN) this.scalarNaN = this.f.local("i32");
-    }
+    if (this.vectors) this.sums = this.locals(context.copies, this.parts);
+    if (context.style !== "lanes") this.scalar = this.f.local(valueType(this.type));
   }
   init(): void {
-    const { f, emitter } = this;
-    const start = identity(this.stage.op, this.type);
+    const { f } = this;
     if (this.scalar) {
-      pushConstant(f, this.type, start);
+      pushConstant(f, this.type, identity(this.stage.op, this.type));
       f.set(this.scalar);
     }
-    if (this.scalarNaN) f.i32(0).set(this.scalarNaN);
-    this.sums.forEach((sum) => void f.get(emitter.splatConstant(this.type, start)).set(sum));
-    this.nans.forEach((nan) => void f.get(emitter.zero()).set(nan));
+    this.sums.forEach((sum) => void this.clear(sum));
+  }
+  private clear(sum: Local): void {
+    this.f.get(this.emitter.splatConstant(this.type, identity(this.stage.op, this.type))).set(sum);
   }
   step(copies: number): void {
-    const { f } = this;
     if (copies === 0) {
-      const sum = this.scalar as Local;
-      const x = this.emitter.scalarLocal(this.value);
-      this.combineScalar(sum, x);
-      if (this.scalarNaN) {
-        const t = this.type as "f32";
-        f.get(this.scalarNaN).get(x).get(x).op(`${t}.ne`).op("i32.or").set(this.scalarNaN);
-      }
+      this.combineScalar(this.scalar as Local, this.emitter.scalarLocal(this.value));
       return;
     }
     for (let u = 0; u < copies; u++) {
       for (let p = 0; p < this.parts; p++) {
-        const sum = this.sums[2 * u + p];
         const x = this.emitter.temporary("v128");
         this.pushValue(u, p);
-        f.set(x);
-        this.combineVector(sum, x);
-        if (this.findsNaN) {
-          const nan = this.nans[this.context.style === "across" ? 0 : 2 * u + p];
-          f.get(nan)
-            .get(x)
-            .get(x)
-            .op(`${shapes[this.type] as "f32x4"}.ne`)
-            .op("v128.or")
-            .set(nan);
-        }
+        this.f.set(x);
+        this.combineVector(this.sums[2 * u + p], x);
         this.emitter.free(x);
+      }
+    }
+  }
+  settle(): void {
+    const { sums } = this;
+    this.spill(sums);
+    for (let p = 0; p < this.parts; p++) {
+      for (let u = 1; u < this.context.copies; u++) {
+        this.combineVector(sums[p], sums[2 * u + p]);
+        this.clear(sums[2 * u + p]);
       }
     }
   }
@@ -320,7 +330,13 @@ class PlainAccumulator extends Base implements Accumulator {
       // x < sum ? x : sum
       const less = `${op === "min" ? "gt" : "lt"}${this.value.isFloat ? "" : "_s"}` as "lt_s";
       f.get(x).get(sum).get(sum).get(x);
-      f.op(`${type as "i32"}.${less}`).select();
+      f.op(`${type as "i32"}.${less}`);
+      if (this.findsNaN)
+        f.get(x)
+          .get(x)
+          .op(`${type as "f32"}.ne`)
+          .op("i32.or");
+      f.select();
     }
     f.set(sum);
   }
@@ -332,8 +348,14 @@ class PlainAccumulator extends Base implements Accumulator {
     f.get(sum).get(x);
     if (type === "bool") f.op(op === "min" ? "v128.and" : "v128.or");
     else if (op === "sum" || op === "prod") f.op(`${shape}.${op === "sum" ? "add" : "mul"}` as PlainOp);
-    else if (this.value.isFloat) f.op(`${shape as "f32x4"}.p${op as "min"}`);
-    else if (type === "i32") f.op(`i32x4.${op as "min"}_s`);
+    else if (this.value.isFloat) {
+      // sum < x ? x : sum, with all bits set where x is NaN.
+      f.op(`${shape as "f32x4"}.p${op as "min"}`);
+      f.get(x)
+        .get(x)
+        .op(`${shape as "f32x4"}.ne`)
+        .op("v128.or");
+    } else if (type === "i32") f.op(`i32x4.${op as "min"}_s`);
     else
       f.get(sum)
         .get(x)
@@ -343,21 +365,24 @@ class PlainAccumulator extends Base implements Accumulator {
   }
   finish(): void {
     const { f, type, emitter } = this;
-    const { style, copies } = this.context;
     const shape = shapes[type];
-    if (style === "lanes") {
-      // Every NaN becomes the same one, here and in scalar code, whatever lane it was in.
-      this.nans.forEach((nan, i) => {
-        const sum = this.sums[i];
-        f.get(emitter.splatConstant(type, Number.NaN)).get(sum).get(nan).op("v128.bitselect").set(sum);
-      });
+    if (this.context.style === "lanes") {
+      // Every NaN becomes the same one, here and in scalar code, whatever it was.
+      if (this.findsNaN) {
+        for (const sum of this.sums.filter((local) => local !== undefined)) {
+          f.get(emitter.splatConstant(type, Number.NaN)).get(sum);
+          f.get(sum)
+            .get(sum)
+            .op(`${shape as "f32x4"}.ne`)
+            .op("v128.bitselect")
+            .set(sum);
+        }
+      }
       emitter.bindVectors(this.stage.result, this.sums);
       return;
     }
     const result = this.scalar as Local;
-    if (style === "across") {
-      for (let p = 0; p < this.parts; p++)
-        for (let u = 1; u < copies; u++) this.combineVector(this.sums[p], this.sums[2 * u + p]);
+    if (this.context.style === "across") {
       const x = emitter.temporary(valueType(type));
       for (let p = 0; p < this.parts; p++) {
         for (let lane = 0; lane < LANES / this.parts; lane++) {
@@ -369,11 +394,14 @@ class PlainAccumulator extends Base implements Accumulator {
       }
       this.emitter.free(x);
     }
-    if (this.scalarNaN) {
+    if (this.findsNaN) {
       pushConstant(f, type, Number.NaN);
-      f.get(result).get(this.scalarNaN);
-      if (this.nans.length > 0) f.get(this.nans[0]).op("v128.any_true").op("i32.or");
-      f.select().set(result);
+      f.get(result)
+        .get(result)
+        .get(result)
+        .op(`${type as "f32"}.ne`)
+        .select()
+        .set(result);
     }
     emitter.bindScalar(this.stage.result, result);
   }

@@ -10,6 +10,7 @@ import type { RowKernel } from "../../ir/kernel.ts";
 import type { FunctionBuilder } from "./assembler.ts";
 import { type Local, type MemoryLimits, ModuleBuilder } from "./assembler.ts";
 import type { Features } from "./features.ts";
+import { importFrame } from "./frame.ts";
 import { ROW } from "./graph.ts";
 import { importHost } from "./host.ts";
 import { outerRuns, TILE_ROWS } from "./outer.ts";
@@ -51,6 +52,7 @@ export function emitRow(kernel: RowKernel, features: Features, memory: MemoryLim
     features,
     block: f.parameter(0),
     host,
+    frame: importFrame(module),
   });
   new RowGenerator(prepared, emitter).emit(f.parameter(1), f.parameter(2));
   return { bytes: module.bytes(), division: division(prepared) };
@@ -167,9 +169,14 @@ class RowGenerator {
           const main = this.prepared.copies;
           this.blocks(axis, limit, LANES * main, accumulators, count, () => this.step(accumulators, main));
           if (main > 1) {
-            if (count) f.get(count).get(emitter.indices[axis]).op("i32.sub").set(count);
+            f.get(limit)
+              .i32(LANES * main)
+              .op("i32.ge_s");
+            f.if(() => {
+              for (const a of accumulators) a.settle?.();
+              if (count) f.i32(0).set(count);
+            });
             emitter.loop(axis, limit, LANES, () => this.step(accumulators, 1));
-            if (count) f.get(count).get(emitter.indices[axis]).op("i32.add").set(count);
           }
           emitter.vectorAxis = -1;
           emitter.loop(axis, limit, 1, () => this.step(accumulators, 0));

@@ -295,5 +295,8 @@ function chooseCopies(
   }
   if (operations > 150) return 1;
   if (stages.some((s) => s.kind === "reduce" && s.op.startsWith("arg"))) return 2;
+  // A reduction of little more than loads waits for nothing but its own results.
+  if (axis >= outer && loads === 1 && operations <= 2 && stages.every((s) => s.kind === "reduce" || s.over === "outer"))
+    return 8;
   return loads <= 3 && operations <= 16 ? 4 : loads <= 6 ? 2 : 1;
 }

@@ -4,6 +4,7 @@
  * alone: results do not depend on the number of threads.
  */
 import { RuntimeError } from "../../../errors.ts";
+import { FRAME_BYTES } from "../frame.ts";
 import {
   BEGIN,
   BLOCK,
@@ -232,6 +233,7 @@ export class ThreadPool {
       control: this.controlAddress,
       words: CONTROL_WORDS,
       index,
+      frame: this.reserve(FRAME_BYTES),
     };
     const start = nodeWorkers ? startInNode : startInBrowser;
     const thread: Thread = start(data, (reason) => {

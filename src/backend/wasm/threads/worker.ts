@@ -14,16 +14,18 @@ export interface WorkerStart {
   readonly control: number;
   readonly words: number;
   readonly index: number;
+  /** Byte address of the memory for kernels' temporaries: see WasmBackendOptions. */
+  readonly frame: number;
 }
 
 /** How long a worker looks for the next job before it sleeps: waking costs some 50 µs. */
 const SPIN_MS = 0.2;
 const LOOKS = 64;
 
-function work({ memory, control: address, words, index }: WorkerStart): void {
+function work({ memory, control: address, words, index, frame }: WorkerStart): void {
   const control = new Int32Array(memory.buffer, address, words);
   const imports: WebAssembly.Imports = {
-    env: { memory, scratch: () => control[SCRATCH + index] },
+    env: { memory, scratch: () => control[SCRATCH + index], frame },
     host: hostImports,
   };
   const kernels = new Map<number, Run>();

@@ -43,6 +43,7 @@ export class Tensor {
   /** @internal Which output of its node this is: PyTorch's `output_nr`. */ outputNumber = 0;
   /** @internal */ accumulator: Node | null = null;
   /** @internal */ gradient: Tensor | null = null;
+  /** @internal Nobody has read `grad`, so nothing else can refer to its memory. */ gradientHidden = false;
   /** @internal */ viewInfo: ViewInfo | null = null;
   /** @internal The version for which `gradFn` of a view was made. */ gradFnVersion = 0;
   /** @internal */ retainsGrad = false;

@@ -1,6 +1,6 @@
 /** The node at a leaf: adds what arrives to the tensor's `.grad`. */
 import type { Tensor } from "../tensor.ts";
-import { is_grad_enabled } from "./mode.ts";
+import { earlyFrees, is_grad_enabled } from "./mode.ts";
 import { type Gradients, Node } from "./node.ts";
 
 export class AccumulateGrad extends Node {
@@ -29,16 +29,27 @@ export class AccumulateGrad extends Node {
     const variable = this.variable;
     const before = variable.gradient;
     if (before === null) {
-      if (owned && !is_grad_enabled() && obeysLayout(grad, variable)) variable.gradient = grad.detach();
-      else variable.gradient = cloneLike(is_grad_enabled() ? grad : grad.detach(), variable);
-    } else if (is_grad_enabled()) variable.gradient = before.add(grad);
-    else {
+      if (owned && !is_grad_enabled() && obeysLayout(grad, variable)) {
+        variable.gradient = grad.viewInfo === null ? grad : grad.detach();
+      } else variable.gradient = cloneLike(is_grad_enabled() ? grad : grad.detach(), variable);
+      variable.gradientHidden = !is_grad_enabled();
+    } else if (is_grad_enabled()) {
+      variable.gradient = before.add(grad);
+      variable.gradientHidden = false;
+    } else {
       before.add_(grad);
       if (owned) grad.storage.free();
     }
     if (variable.gradient !== null) variable.gradient.storage.kept = true;
     if (this.accumulateHooks !== null) for (const hook of [...this.accumulateHooks]) hook(variable);
   }
+}
+
+/** Makes `.grad` null. Its memory is given back at once if nobody has read it. */
+export function dropGradient(variable: Tensor): void {
+  if (variable.gradientHidden && earlyFrees()) variable.gradient?.storage.free();
+  variable.gradient = null;
+  variable.gradientHidden = false;
 }
 
 /** PyTorch's contract: `.grad` has the strides of a tensor without gaps, else it is contiguous. */

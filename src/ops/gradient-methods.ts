@@ -1,5 +1,5 @@
 /** What tensors know of autograd. */
-import { type AccumulateGrad, gradientAccumulator } from "../autograd/accumulate.ts";
+import { type AccumulateGrad, dropGradient, gradientAccumulator } from "../autograd/accumulate.ts";
 import { type BackwardCallOptions, type OneOrMore, backward as runBackward } from "../autograd/backward.ts";
 import { retainGradient } from "../autograd/engine.ts";
 import { gradientEdge } from "../autograd/record.ts";
@@ -130,11 +130,13 @@ function checkHook(hook: unknown): void {
 
 Object.defineProperty(Tensor.prototype, "grad", {
   get(this: Tensor): Tensor | null {
+    // Whoever has it may keep it.
+    this.gradientHidden = false;
     return this.gradient;
   },
   set(this: Tensor, value: Tensor | null | undefined) {
     if (value === null || value === undefined) {
-      this.gradient = null;
+      dropGradient(this);
       return;
     }
     if (!is_tensor(value)) {
@@ -152,6 +154,7 @@ Object.defineProperty(Tensor.prototype, "grad", {
       );
     }
     this.gradient = value;
+    this.gradientHidden = false;
     value.storage.kept = true;
   },
   configurable: true,

@@ -88,3 +88,11 @@ export function floatsOf(x: Tensor): Float32Array | Float64Array {
   }
   return elementsOf(source).slice() as Float32Array | Float64Array;
 }
+
+/** Adds one to a tensor of one float32 element and returns the sum. No kernel is launched for it. */
+export function increment(counter: Tensor): number {
+  const at = (counter.storage.address >>> 2) + counter.offset;
+  heap.f32[at] += 1;
+  counter.version.value++;
+  return heap.f32[at];
+}

@@ -5,6 +5,7 @@ import { type ComputeType, computeType, type Expr } from "../ir/expr.ts";
 import { sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { runRow } from "./row.ts";
+import { MOST_TOGETHER, runTogether } from "./update-together.ts";
 
 export interface UpdateSpec {
   readonly name: string;
@@ -23,6 +24,15 @@ interface UpdateAttrs {
 /** A declared update: tensors of one shape (the written ones contiguous or not), scalars, and which variant. */
 export type Update = (tensors: readonly Tensor[], scalars: readonly number[], variant?: string) => void;
 
+/** Calls that one launch will serve. */
+interface Pending {
+  readonly spec: UpdateSpec;
+  readonly attrs: UpdateAttrs;
+  readonly calls: (readonly Tensor[])[];
+}
+
+let pending: Pending[] | null = null;
+
 /** Declares an update. All values are computed in the first tensor's type before any is written. */
 export function update(spec: UpdateSpec): Update {
   const op: UpdateOp<UpdateAttrs> = {
@@ -33,8 +43,9 @@ export function update(spec: UpdateSpec): Update {
     masks: [0],
     view: "none",
     writes: spec.writes,
-    compute: (inputs, { scalars, variant }) => {
-      run(spec, inputs, scalars, variant);
+    compute: (inputs, attrs) => {
+      if (pending !== null && inputs.every(isPlain)) addPending(pending, spec, inputs, attrs);
+      else run(spec, inputs, attrs);
       return [];
     },
   };
@@ -50,7 +61,56 @@ export function update(spec: UpdateSpec): Update {
   };
 }
 
-function run(spec: UpdateSpec, inputs: readonly Tensor[], scalars: readonly number[], variant: string): void {
+/**
+ * Runs `body`, whose updates may wait until it ends: those that differ in their tensors only are then one launch. `body` must
+ * not read what its updates write.
+ */
+export function updateTogether(body: () => void): void {
+  if (pending !== null) {
+    body();
+    return;
+  }
+  const mine: Pending[] = [];
+  pending = mine;
+  try {
+    body();
+  } finally {
+    pending = null;
+    // Also after an error: what was counted as changed is.
+    for (const { spec, attrs, calls } of mine) {
+      if (calls.length === 1) run(spec, calls[0], attrs);
+      else runTogether(spec, calls, attrs.scalars, attrs.variant);
+    }
+  }
+}
+
+function isPlain(t: Tensor): boolean {
+  return t.contiguousLayout && t.count > 0;
+}
+
+function addPending(list: Pending[], spec: UpdateSpec, inputs: readonly Tensor[], attrs: UpdateAttrs): void {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const candidate = list[i];
+    if (
+      candidate.spec === spec &&
+      candidate.calls.length < MOST_TOGETHER &&
+      candidate.attrs.variant === attrs.variant &&
+      sameShape(candidate.attrs.scalars, attrs.scalars) &&
+      sameDTypes(candidate.calls[0], inputs)
+    ) {
+      candidate.calls.push(inputs);
+      return;
+    }
+  }
+  list.push({ spec, attrs, calls: [inputs] });
+}
+
+function sameDTypes(a: readonly Tensor[], b: readonly Tensor[]): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i].dtype !== b[i].dtype) return false;
+  return true;
+}
+
+function run(spec: UpdateSpec, inputs: readonly Tensor[], { scalars, variant }: UpdateAttrs): void {
   const flat = inputs.every((t) => t.contiguousLayout);
   const shape = flat ? [inputs[0].count] : inputs[0].sizes;
   const operand = (t: Tensor) => ({ tensor: t, outer: flat ? [1] : t.strides, inner: [] });

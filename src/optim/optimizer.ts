@@ -1,9 +1,12 @@
 /** The base of optimizers: https://pytorch.org/docs/stable/optim.html */
+import { dropGradient } from "../autograd/accumulate.ts";
 import { enable_grad, no_grad } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { KeyError, RuntimeError, ValueError } from "../errors.ts";
 import { isOptions } from "../keywords.ts";
 import { checkKeywords } from "../ops/define/schema.ts";
+import { increment } from "../ops/memory.ts";
+import { updateTogether } from "../ops/update.ts";
 import { pythonRepr } from "../print/index.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
@@ -89,7 +92,10 @@ export abstract class Optimizer<O extends object> {
   /** Throws ValueError for unusable options. */
   protected abstract validate(options: O): void;
 
-  /** Updates one parameter by its gradient. Runs without recording. */
+  /**
+   * Updates one parameter by its gradient. Runs without recording. What the last kernel of an `update` writes may be there
+   * only after all parameters had their turn.
+   */
   protected abstract update(parameter: Tensor, grad: Tensor, group: ParamGroup<O>, state: ParameterState): void;
 
   /** Changes the parameters. A closure, if given, computes the loss (with gradients) first, and its result is returned. */
@@ -98,20 +104,25 @@ export abstract class Optimizer<O extends object> {
   step<R>(closure?: () => R): R | undefined {
     for (const hook of this.stepHooks.pre) hook(this);
     const loss = closure === undefined ? undefined : enable_grad(closure);
-    no_grad(() => {
-      for (const group of this.param_groups) {
-        for (const parameter of group.params) {
-          const { grad } = parameter;
-          if (grad === null) continue;
-          let state = this.state.get(parameter);
-          if (state === undefined) this.state.set(parameter, (state = {}));
-          this.update(parameter, grad, group, state);
-          for (const value of Object.values(state)) if (is_tensor(value)) value.storage.kept = true;
-        }
-      }
-    });
+    no_grad(() => updateTogether(() => this.updateAll()));
     for (const hook of this.stepHooks.post) hook(this);
     return loss;
+  }
+
+  private updateAll(): void {
+    for (const group of this.param_groups) {
+      for (const parameter of group.params) {
+        const grad = parameter.gradient;
+        if (grad === null) continue;
+        let state = this.state.get(parameter);
+        if (state === undefined) this.state.set(parameter, (state = {}));
+        this.update(parameter, grad, group, state);
+        for (const key in state) {
+          const value = state[key];
+          if (is_tensor(value)) value.storage.kept = true;
+        }
+      }
+    }
   }
 
   /** Forgets gradients: `.grad` becomes null, or zero with `set_to_none: false`. */
@@ -119,9 +130,9 @@ export abstract class Optimizer<O extends object> {
     const forget = typeof set_to_none === "boolean" ? set_to_none : (set_to_none.set_to_none ?? true);
     for (const group of this.param_groups) {
       for (const parameter of group.params) {
-        if (parameter.grad === null) continue;
-        if (forget) parameter.grad = null;
-        else no_grad(() => parameter.grad?.detach_().zero_());
+        if (parameter.gradient === null) continue;
+        if (forget) dropGradient(parameter);
+        else no_grad(() => parameter.gradient?.detach_().zero_());
       }
     }
   }
@@ -237,6 +248,10 @@ export function countStep(state: ParameterState, parameter: Tensor): number {
   // Before version 1.12 PyTorch kept a number.
   const before = (state.step ?? 0) as Tensor | number;
   const step = is_tensor(before) ? before : parameter.new_full([], before, { dtype: dt.float32 });
+  if (step.dtype === dt.float32) {
+    state.step = step;
+    return increment(step);
+  }
   state.step = step.add_(1);
   return step.item() as number;
 }

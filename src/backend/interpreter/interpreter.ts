@@ -96,7 +96,12 @@ export class InterpreterBackend implements Backend {
     return {
       kernel,
       units: (block) => units.count(openFrame(kernel, this.memory, block)),
-      unitSize: (block) => inner.count(openFrame(kernel, this.memory, block)),
+      unitSize: (block) => {
+        const frame = openFrame(kernel, this.memory, block);
+        // The rows may have different lengths: that of the first.
+        units.seek(frame, 0);
+        return inner.count(frame);
+      },
       run: (block, begin, end) => record(block, begin, end),
       record,
     };

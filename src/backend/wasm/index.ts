@@ -33,6 +33,8 @@ export interface WasmBackendOptions {
 const CHUNK_WORK = 10_000;
 /** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
 const CHUNK_ELEMENTS = 64;
+/** What is taken for the length of rows that have different ones. */
+const TYPICAL_ROW = 4096;
 /** Reductions beside each other, of rows as far apart as the tensor is wide, are divided in groups up to this wide. */
 const WIDE_COLUMNS = 512;
 
@@ -184,6 +186,8 @@ type Read = (slot: number) => number;
 function sizeReader(e: Expr, buffers: number): (read: Read) => number {
   if (e.op === "const") return () => Number(e.value);
   if (e.op === "param") return (read) => read(buffers + e.slot);
+  // Rows of different lengths.
+  if (e.op === "load") return () => TYPICAL_ROW;
   const [a, b] = e.args.map((x) => sizeReader(x, buffers));
   switch (e.op) {
     case "add":

@@ -1,5 +1,6 @@
 /** The base class of layers and networks: https://pytorch.org/docs/stable/generated/torch.nn.Module.html */
 
+import { dropGradient } from "../autograd/accumulate.ts";
 import { no_grad } from "../autograd/mode.ts";
 import type { Device } from "../device.ts";
 import { bfloat16, DType, float16, float32, float64 } from "../dtype.ts";
@@ -335,9 +336,9 @@ export class Module {
   zero_grad(set_to_none: boolean | { set_to_none?: boolean } = true): void {
     const forget = typeof set_to_none === "boolean" ? set_to_none : (set_to_none.set_to_none ?? true);
     for (const parameter of this.parameters()) {
-      const { grad } = parameter;
+      const { gradient: grad } = parameter;
       if (grad === null) continue;
-      if (forget) parameter.grad = null;
+      if (forget) dropGradient(parameter);
       else {
         if (grad.grad_fn === null) grad.requires_grad_(false);
         else grad.detach_();

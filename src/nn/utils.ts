@@ -16,7 +16,7 @@ function listOf(tensors: unknown): Tensor[] {
 }
 
 function gradientsOf(parameters: unknown): Tensor[] {
-  return listOf(parameters).flatMap((p) => (p.grad === null ? [] : [p.grad]));
+  return listOf(parameters).flatMap(({ gradient }) => (gradient === null ? [] : [gradient]));
 }
 
 /** Keyword arguments of `clip_grad_norm_` and `get_total_norm`. */

@@ -271,6 +271,14 @@ for (const features of variants) {
     checkGemm(features, [1, 200, 530, 8], { accumulate: "f64", dtypes: ["float64", "float64", "float64"] });
   });
 
+  test(`few rows: long runs of columns, and dot products${suffix}`, () => {
+    for (const m of [1, 2, 4]) checkGemm(features, [1, m, 2113, 43], { transA: m === 2 });
+    checkGemm(features, [2, 3, 1030, 70], { accumulate: "f64", dtypes: ["float64", "float64", "float64"] });
+    checkGemm(features, [1, 1, 180, 400]);
+    for (const m of [1, 2, 3, 5, 7, 8]) checkGemm(features, [2, m, 9 + m, 16 * m + 7], { transB: true });
+    checkGemm(features, [1, 150, 1, 500], { padding: 1 });
+  });
+
   test(`operands with any step along k${suffix}`, () => {
     for (const [stepA, stepB] of [
       [0, 0],

@@ -16,7 +16,7 @@ import { shuffleLanes } from "./contraction-pack.ts";
 /** With more rows than this, B is transposed into panels instead. */
 const DOT_ROWS = 96;
 /** The same where panels are computed with 256-bit instructions, which dot products are not. */
-const WIDE_DOT_ROWS = 24;
+const WIDE_DOT_ROWS = 8;
 const LANES = 4;
 const COLUMNS = 2;
 

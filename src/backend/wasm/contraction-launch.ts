@@ -22,11 +22,16 @@ import {
 } from "./contraction-operand.ts";
 import { emitGroupAdjacent, emitPackA, emitPackGroup, emitPackPanel } from "./contraction-pack.ts";
 import { emitScalarEpilogue, emitScalarPackA, emitScalarPackB } from "./contraction-scalar.ts";
-import { DEPTH, emitUnitGrid, UNIT_COLUMNS, UNIT_ROWS } from "./contraction-units.ts";
+import { emitThinPanels, emitWideDotPanel } from "./contraction-thin.ts";
+import { DEPTH, emitUnitGrid, MOST_COLUMNS, THIN_ROWS, UNIT_ROWS } from "./contraction-units.ts";
 import type { Features } from "./features.ts";
 import { importHost } from "./host.ts";
 
 const PAGE_BITS = 16;
+/** What `useDot` is where dot products have 256-bit vectors, else 1. */
+const WIDE_DOT = 2;
+/** With few rows, a B of at most so many bytes is read panel by panel. */
+const THIN_BYTES = 256 * 1024;
 
 /** Writes the module of one contraction kernel. */
 export class ContractionLaunch {
@@ -80,12 +85,12 @@ export class ContractionLaunch {
       return offset;
     };
     const streamCount = this.plan?.streams.length ?? 0;
-    const tables = { rowStride: tableBytes(UNIT_ROWS), columnStride: tableBytes(UNIT_COLUMNS) };
+    const tables = { rowStride: tableBytes(UNIT_ROWS), columnStride: tableBytes(MOST_COLUMNS) };
     return {
       tables,
       aRows: reserve(tableBytes(UNIT_ROWS)),
       aDepth: reserve(tableBytes(DEPTH)),
-      bColumns: reserve(tableBytes(UNIT_COLUMNS)),
+      bColumns: reserve(tableBytes(MOST_COLUMNS)),
       bDepth: reserve(tableBytes(DEPTH)),
       /** The depth table of packed panels. */
       panelDepth: reserve(tableBytes(DEPTH)),
@@ -93,7 +98,7 @@ export class ContractionLaunch {
       masks: reserve(16 * DEPTH),
       aConditions: reserve((this.a?.conditions.length ?? 0) * tableBytes(UNIT_ROWS)),
       aConditionDepth: reserve((this.a?.conditions.length ?? 0) * tableBytes(DEPTH)),
-      bConditions: reserve((this.b?.conditions.length ?? 0) * tableBytes(UNIT_COLUMNS)),
+      bConditions: reserve((this.b?.conditions.length ?? 0) * tableBytes(MOST_COLUMNS)),
       bConditionDepth: reserve((this.b?.conditions.length ?? 0) * tableBytes(DEPTH)),
       streamRows: reserve(streamCount * tables.rowStride),
       streamColumns: reserve(streamCount * tables.columnStride),
@@ -152,6 +157,7 @@ export class ContractionLaunch {
       directB: i32(),
       memoryEnd: i32(),
       useDot: i32(),
+      thin: i32(),
       masked: i32(),
       chunks: i32(),
       /** After how many values of k the masks repeat. */
@@ -181,7 +187,7 @@ export class ContractionLaunch {
       if (count === 0) return packGroup;
       return emitMaskedPackGroup(module, lanes, count, tableBytes(groupSize), tableBytes(DEPTH));
     };
-    const groupB = groupPacker(b, UNIT_COLUMNS);
+    const groupB = groupPacker(b, MOST_COLUMNS);
     return {
       aRows: a && offsets(a.access, kernel.m, true),
       aDepth: a && offsets(a.access, kernel.k, false),
@@ -200,6 +206,7 @@ export class ContractionLaunch {
       packPanel: this.stepped ? emitPackPanel(module, lanes, groupB) : null,
       packB: b ? null : emitScalarPackB(module, kernel, lanes, environment),
       panel: emitPanel(module, lanes, "step", "step", stores),
+      thinPanels: this.stepped && a?.conditions.length === 0 ? emitThinPanels(module, lanes) : null,
       rowsPanel: this.stepped && a?.conditions.length === 0 ? emitPanel(module, lanes, "rows", "step", stores) : null,
       tablePanel: b && !this.stepped ? emitPanel(module, lanes, "step", "table", stores) : null,
       epilogue,
@@ -210,6 +217,7 @@ export class ContractionLaunch {
               chunks: emitChunks(module, kernel.buffers.length, [a.access, b.access], kernel.k),
               pack: emitPackDot(module),
               panel: emitDotPanel(module, lanes),
+              widePanel: lanes.groupVectors === 2 ? emitWideDotPanel(module, lanes) : null,
             }
           : null,
     };
@@ -263,10 +271,14 @@ export class ContractionLaunch {
         this.emitPackBlock();
         f.i32(0).set(panel);
         f.get(this.variables.tiles).set(this.variables.tile);
-        f.loop((nextPanel) => {
-          this.rest(this.panelColumns, columns, panel).set(this.variables.count);
-          this.emitPanel();
-          f.get(panel).i32(this.panelColumns).op("i32.add").tee(panel).get(columns).op("i32.lt_s").br_if(nextPanel);
+        if (this.functions.thinPanels) this.emitThin(this.functions.thinPanels);
+        f.block((done) => {
+          f.loop((nextPanel) => {
+            f.get(panel).get(columns).op("i32.ge_s").br_if(done);
+            this.rest(this.panelColumns, columns, panel).set(this.variables.count);
+            this.emitPanel();
+            f.get(panel).i32(this.panelColumns).op("i32.add").set(panel).br(nextPanel);
+          });
         });
         f.get(k0).get(depth).op("i32.add").tee(k0).get(k).op("i32.lt_s").br_if(nextDepth);
       });
@@ -303,6 +315,16 @@ export class ContractionLaunch {
       f.set(masked);
     }
     this.emitChoices(parameters);
+    if (dot?.widePanel) {
+      const { aRun, bRun } = this.choices;
+      f.get(aRun as Local)
+        .get(bRun as Local)
+        .op("i32.and")
+        .get(useDot)
+        .op("i32.and");
+      // Partial sums in the lanes of 8 vectors: nothing is gained by blocks of k.
+      f.if(() => f.i32(WIDE_DOT).set(useDot).get(k).set(depth).i32(1).set(variables.single));
+    }
     if (tablePanel) {
       const at = f.local("i32");
       const offset = f.local("i32");
@@ -332,12 +354,17 @@ export class ContractionLaunch {
       f.release(mRun);
       if (this.functions.dot) f.get(this.variables.useDot).if(() => f.i32(A_PACKED).set(aMode));
     }
+    if (b) choices.bRun = emitIsRun(f, parameters, b.access, kernel.k);
     if (this.stepped && b) {
-      choices.bRun = emitIsRun(f, parameters, b.access, kernel.k);
       choices.bStep = emitStep(f, parameters, b.access, kernel.k);
       const nRun = emitIsRun(f, parameters, b.access, kernel.n);
       emitChooseB(f, [m, k], { nRun, step: choices.bStep });
       f.set(directB);
+      if (this.functions.thinPanels) {
+        f.get(m).i32(THIN_ROWS).op("i32.le_u").get(nRun).op("i32.and").get(this.variables.useDot);
+        f.op("i32.eqz").op("i32.and");
+        f.get(k).get(choices.bStep).op("i32.mul").i32(THIN_BYTES).op("i32.gt_u").op("i32.and").set(this.variables.thin);
+      }
       f.release(nRun);
       // The last address of a row of a panel.
       f.memory_size().i32(PAGE_BITS).op("i32.shl").i32(this.lanes.rowBytes).op("i32.sub").set(memoryEnd);
@@ -408,6 +435,7 @@ export class ContractionLaunch {
       }
     });
     f.get(v.keptA).op("i32.eqz").get(v.aMode).i32(A_PACKED).op("i32.eq").op("i32.and");
+    f.get(v.useDot).i32(WIDE_DOT).op("i32.ne").op("i32.and");
     f.if(() => {
       if (dot === null) this.emitPackA();
       else {
@@ -456,11 +484,61 @@ export class ContractionLaunch {
       else if (functions.tablePanel) this.emitTablePanel(functions.tablePanel);
       else this.emitScalarPanel();
     };
-    if (dot) f.get(v.useDot).if(() => this.emitDotPanel(dot.panel), outer);
-    else outer();
+    if (dot) {
+      const { widePanel } = dot;
+      f.get(v.useDot).if(() => {
+        if (widePanel === null) this.emitDotPanel(dot.panel);
+        else {
+          f.get(v.useDot).i32(WIDE_DOT).op("i32.eq");
+          f.if(
+            () => this.emitWideDotPanel(widePanel),
+            () => this.emitDotPanel(dot.panel),
+          );
+        }
+      }, outer);
+    } else outer();
     // With one block of k, all panels use the same tile, which stays in the first-level cache.
     f.get(v.tile).get(v.rows).get(v.single).op("i32.eqz").op("i32.mul").i32(this.lanes.rowBytes).op("i32.mul");
     f.op("i32.add").set(v.tile);
+  }
+
+  /** The whole panels of a unit with few rows; `panel` and `tile` are then those of the rest. */
+  private emitThin(thinPanels: FunctionBuilder): void {
+    const { f, memory, choices } = this;
+    const { thin, columns, panel, k0, kCount, rows, tile, count, last } = this.variables;
+    f.get(thin).if(() => {
+      this.at(memory.aRows);
+      this.at(memory.aDepth);
+      this.at(memory.bColumns)
+        .memory("i32.load")
+        .get(k0)
+        .get(choices.bStep as Local)
+        .op("i32.mul")
+        .op("i32.add");
+      f.get(choices.bStep as Local)
+        .get(kCount)
+        .get(rows)
+        .get(tile);
+      f.get(columns).i32(this.panelColumns).op("i32.div_u").get(k0).i32(0).op("i32.ne").call(thinPanels);
+      f.i32(this.panelColumns).set(count);
+      f.block((done) => {
+        f.loop((next) => {
+          f.get(columns).get(panel).op("i32.sub").i32(this.panelColumns).op("i32.lt_s").br_if(done);
+          f.get(last).if(() => this.emitFinishTile());
+          f.get(panel).i32(this.panelColumns).op("i32.add").set(panel);
+          f.get(tile).get(rows).i32(this.lanes.rowBytes).op("i32.mul").op("i32.add").set(tile).br(next);
+        });
+      });
+    });
+  }
+
+  private emitWideDotPanel(dotPanel: FunctionBuilder): void {
+    const { f, memory } = this;
+    const { panel, rows, tile, count, k, aPacked } = this.variables;
+    this.at(memory.aRows);
+    this.at(memory.bColumns).get(panel).i32(2).op("i32.shl").op("i32.add");
+    f.get(count).get(k).get(rows).get(tile).get(aPacked).call(dotPanel);
+    this.emitFinishTile();
   }
 
   private emitDotPanel(dotPanel: FunctionBuilder): void {

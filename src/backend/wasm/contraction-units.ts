@@ -7,8 +7,12 @@ import type { Lanes } from "./contraction-lanes.ts";
 
 /** The most rows of a unit, of 4-byte elements: with DEPTH values of k, an A block that fits the second-level cache. */
 export const UNIT_ROWS = 192;
-/** The most columns of a unit. */
-export const UNIT_COLUMNS = 512;
+/** The most columns of a unit, and with few rows: then B is read in long runs. */
+const UNIT_COLUMNS = 512;
+const THIN_COLUMNS = 2048;
+/** So few rows are few. */
+export const THIN_ROWS = 4;
+export const MOST_COLUMNS: number = THIN_COLUMNS;
 /** The most values of k that are summed before they are added to the rest: a B panel fits the first-level cache. */
 export const DEPTH = 384;
 /** Rows of a unit are a multiple of the micro-kernel's, columns a multiple of whole panels. */
@@ -16,6 +20,7 @@ const ROW_STEP = 6;
 const COLUMN_STEP = 64;
 /** So many units are wanted where the shape allows it, so that several threads have something to do. */
 const WANTED_UNITS = 8;
+const THIN_UNITS = 2;
 /** Packed operands up to this size stay packed for other units of the same run. */
 const PACKED_BYTES = 4 << 20;
 
@@ -39,15 +44,19 @@ export function unitGrid(batch: number, m: number, n: number, k: number, { size,
   const mBlocks = ceilDivide(m, mostRows(size));
   const rows = ceilDivide(ceilDivide(m, mBlocks), ROW_STEP) * ROW_STEP;
   const most = Math.floor(PACKED_BYTES / (Math.max(k, 1) * size));
-  const parts = ceilDivide(WANTED_UNITS, batch * mBlocks);
-  let columns = Math.min(UNIT_COLUMNS, ceilDivide(ceilDivide(n, parts), COLUMN_STEP) * COLUMN_STEP);
+  const thin = m <= THIN_ROWS && n >= THIN_COLUMNS;
+  const parts = ceilDivide(thin ? THIN_UNITS : WANTED_UNITS, batch * mBlocks);
+  let columns = Math.min(
+    thin ? THIN_COLUMNS : UNIT_COLUMNS,
+    ceilDivide(ceilDivide(n, parts), COLUMN_STEP) * COLUMN_STEP,
+  );
   if (mBlocks > 1) columns = Math.min(columns, Math.max(COLUMN_STEP, Math.floor(most / COLUMN_STEP) * COLUMN_STEP));
   const nBlocks = ceilDivide(n, columns);
   const blocks = ceilDivide(k, DEPTH);
   const depth = blocks <= 1 ? k : (ceilDivide(k, blocks) + 3) & ~3;
   const a = Math.max(nBlocks > 1 && m <= most ? m * k : 0, 2 * rows * depth) * size + 64;
   const b = mBlocks > 1 && columns <= most ? columns * k * size : depth * rowBytes;
-  const tile = rows * rowBytes * (blocks <= 1 ? 1 : (columns * size) / rowBytes);
+  const tile = rows * rowBytes * (blocks <= 1 && m > THIN_ROWS ? 1 : (columns * size) / rowBytes);
   return { units: batch * mBlocks * nBlocks, bytes: aligned(a) + aligned(b) + aligned(tile) };
 }
 
@@ -100,6 +109,7 @@ export function emitUnitGrid(
   };
   const most = f.local("i32");
   const parts = f.local("i32");
+  const thin = f.local("i32");
   f.get(m)
     .i32(mostRows(size) - 1)
     .op("i32.add")
@@ -116,12 +126,14 @@ export function emitUnitGrid(
   );
   f.i32(size).op("i32.mul").op("i32.div_u").set(most);
   f.get(batch).get(v.mBlocks).op("i32.mul").set(parts);
-  ceilBy(() => f.i32(WANTED_UNITS), parts).set(parts);
+  f.get(m).i32(THIN_ROWS).op("i32.le_u").get(n).i32(THIN_COLUMNS).op("i32.ge_u").op("i32.and").set(thin);
+  ceilBy(() => f.i32(THIN_UNITS).i32(WANTED_UNITS).get(thin).select(), parts).set(parts);
   ceilBy(() => f.get(n), parts);
   upTo(COLUMN_STEP).set(v.unitColumns);
+  f.i32(THIN_COLUMNS).i32(UNIT_COLUMNS).get(thin).select().set(thin);
   select(
     () => f.get(v.unitColumns),
-    () => f.i32(UNIT_COLUMNS),
+    () => f.get(thin),
     "i32.lt_u",
   ).set(v.unitColumns);
   f.get(v.mBlocks).i32(1).op("i32.gt_u");
@@ -176,8 +188,19 @@ export function emitUnitGrid(
   f.get(v.unitColumns).get(k).op("i32.mul").i32(size).op("i32.mul");
   f.get(v.depth).i32(rowBytes).op("i32.mul").get(v.keepB).select();
   align().get(v.bPacked).op("i32.add").set(v.tiles);
-  f.i32(1).get(v.unitColumns).i32(size).op("i32.mul").i32(rowBytes).op("i32.div_u").get(v.single).select();
+  f.i32(1)
+    .get(v.unitColumns)
+    .i32(size)
+    .op("i32.mul")
+    .i32(rowBytes)
+    .op("i32.div_u")
+    .get(v.single)
+    .get(m)
+    .i32(THIN_ROWS)
+    .op("i32.gt_u")
+    .op("i32.and")
+    .select();
   f.get(v.unitRows).op("i32.mul").i32(rowBytes).op("i32.mul");
   align().get(v.tiles).op("i32.add").set(v.scratchBytes);
-  f.release(most, parts);
+  f.release(most, parts, thin);
 }

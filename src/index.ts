@@ -156,8 +156,18 @@ export {
 export * as serialization from "./serialization/index.ts";
 export { load } from "./serialization/load.ts";
 export { save } from "./serialization/save.ts";
-export type { MemoryStats } from "./storage/heap.ts";
-export { memory_stats, set_memory_limit } from "./storage/storage.ts";
+export {
+  empty_cache,
+  max_memory_allocated,
+  max_memory_reserved,
+  memory_allocated,
+  memory_reserved,
+  memory_stats,
+  memory_summary,
+  reset_accumulated_memory_stats,
+  reset_peak_memory_stats,
+  set_memory_limit,
+} from "./storage/memory.ts";
 export { is_tensor, Tensor } from "./tensor.ts";
 export { type Backends, backends, type KindlingBackend } from "./torch/backends.ts";
 export { type FloatInfo, finfo, type IntInfo, iinfo } from "./torch/limits.ts";

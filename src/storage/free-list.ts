@@ -13,7 +13,7 @@ export function classSize(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-interface Range {
+export interface Range {
   address: number;
   size: number;
 }
@@ -78,5 +78,20 @@ export class FreeList {
     this.current = 0;
     this.bytes = joined.reduce((sum, range) => sum + range.size, 0);
     return top;
+  }
+
+  /** After `join`: takes out all ranges, in order of address. */
+  takeRanges(): Range[] {
+    const { ranges } = this;
+    this.ranges = [];
+    this.bytes = 0;
+    return ranges;
+  }
+
+  /** Puts ranges into a list that is empty. */
+  setRanges(ranges: Range[]): void {
+    this.ranges = ranges;
+    this.current = 0;
+    this.bytes = ranges.reduce((sum, range) => sum + range.size, 0);
   }
 }

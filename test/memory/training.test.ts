@@ -1,7 +1,7 @@
 /** Memory of a plain synchronous training loop: it stays flat. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { memory_stats, set_memory_limit } from "../../src/storage/storage.ts";
+import { memory_reserved, set_memory_limit } from "../../src/storage/memory.ts";
 import { train, type Usage, usage } from "./network.ts";
 
 const MEBI = 2 ** 20;
@@ -14,7 +14,7 @@ test("300 steps at batch 64 without an await: memory is flat after warm-up", () 
   const seen: Usage[] = [];
   try {
     train(300, 64, (step) => {
-      if (step >= 100 && step % 10 === 0) seen.push(usage(memory_stats().reserved));
+      if (step >= 100 && step % 10 === 0) seen.push(usage(memory_reserved()));
     });
   } finally {
     set_memory_limit(DEFAULT_LIMIT);

@@ -95,8 +95,8 @@ export async function fuzz(format: FuzzFormat, { count, seed, limit = 1000 }: Fu
     const fail = (problem: string): void => {
       failures.push({ index, problem: `${format.name}: ${problem}` });
     };
-    heap.stats.allocated_peak = heap.stats.allocated;
-    const before = heap.stats.allocated;
+    heap.stats.resetPeaks();
+    const before = heap.stats.blockBytes.current;
     const ordinary = process.memoryUsage().arrayBuffers;
     const start = performance.now();
     try {
@@ -110,7 +110,7 @@ export async function fuzz(format: FuzzFormat, { count, seed, limit = 1000 }: Fu
     const time = performance.now() - start;
     slowest = Math.max(slowest, time);
     if (time > limit) fail(`took ${time.toFixed(0)} ms`);
-    const taken = heap.stats.allocated_peak - before;
+    const taken = heap.stats.blockBytes.peak - before;
     if (taken > justified(bytes.length)) fail(`a file of ${bytes.length} bytes took ${taken} bytes of tensors`);
     const more = process.memoryUsage().arrayBuffers - ordinary;
     if (more > justified(bytes.length) + SLACK) fail(`a file of ${bytes.length} bytes took ${more} bytes of memory`);

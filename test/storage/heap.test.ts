@@ -39,7 +39,7 @@ test("blocks never overlap, whatever the order of allocation and release", () =>
     if (i % 500 === 0) check();
   }
   check();
-  assert.ok(heap.stats.reserved <= 64 * MB, `reserved ${heap.stats.reserved}`);
+  assert.ok(heap.stats.reservedBytes.current <= 64 * MB, `reserved ${heap.stats.reservedBytes.current}`);
 });
 
 test("a block is reused at once, and releasing it twice does nothing", () => {
@@ -71,7 +71,7 @@ test("over the soft limit the blocks used longest ago move out, and come back wi
     cells.push(cell);
   }
   assert.ok(heap.stats.spills >= 20, `${heap.stats.spills} spills`);
-  assert.ok(heap.stats.reserved <= 9 * MB, `${heap.stats.reserved} bytes reserved`);
+  assert.ok(heap.stats.reservedBytes.current <= 9 * MB, `${heap.stats.reservedBytes.current} bytes reserved`);
   assert.equal(cells[29].spilled, null, "the newest block stays");
   for (const [i, cell] of cells.entries()) {
     heap.epoch++;
@@ -100,4 +100,48 @@ test("past the hard limit there is a helpful error and nothing is lost", () => {
   assert.throws(() => heap.allocate(16 * MB), /out of memory: tried to allocate 16777216 bytes .* limit 4194304 bytes/);
   assert.equal(heap.u8[region.address], 7);
   heap.allocate(1000);
+});
+
+test("free memory in pieces is made one by moving blocks, which keep their bytes; blocks of the engine stay", () => {
+  const heap = new Heap(64 * MB, 64 * MB);
+  const random = numbers(3);
+  const cells: { cell: Cell; mark: number; bytes: number }[] = [];
+  const fixed: { address: number; mark: number }[] = [];
+  for (let i = 0; i < 3000; i++) {
+    const bytes = 512 + Math.floor(random() * 30000);
+    if (i === 100 || i === 300) {
+      const address = heap.reserve(bytes);
+      heap.u8[address] = i & 255;
+      fixed.push({ address, mark: i & 255 });
+      continue;
+    }
+    const region = heap.allocate(bytes);
+    const cell = heap.track(region, i % 3 === 0);
+    heap.u8.fill(i & 255, region.address, region.address + bytes);
+    cells.push({ cell, mark: i & 255, bytes });
+  }
+  heap.epoch++;
+  // Every other block dies: half of the memory is free, and no piece is large.
+  const alive = cells.filter((entry, i) => {
+    if (i % 2 === 0) heap.release(entry.cell.region as Region);
+    return i % 2 === 1;
+  });
+  alive[0].cell.lastUse = heap.epoch;
+  const pinned = alive[0].cell.address;
+  const large = heap.track(heap.allocate(32 * MB));
+  heap.u8.fill(255, large.address, large.address + 32 * MB);
+  assert.equal(heap.stats.compactions, 1);
+  assert.equal(heap.stats.spills, 0);
+  assert.equal(alive[0].cell.address, pinned);
+  for (const { cell, mark, bytes } of alive) {
+    assert.equal(cell.region?.address, cell.address);
+    assert.ok(heap.u8.subarray(cell.address, cell.address + bytes).every((b) => b === mark));
+  }
+  for (const { address, mark } of fixed) assert.equal(heap.u8[address], mark);
+  // The freed memory is known: no two blocks overlap.
+  const blocks = alive.map(({ cell }) => cell.region as Region);
+  for (let i = 0; i < 300; i++) blocks.push(heap.allocate(1000 + i));
+  blocks.push(large.region as Region);
+  blocks.sort((a, b) => a.address - b.address);
+  for (let i = 1; i < blocks.length; i++) assert.ok(blocks[i - 1].address + blocks[i - 1].size <= blocks[i].address);
 });

@@ -89,13 +89,20 @@ export class Reachability {
     const members: Tracked[] = [];
     if (!list(this.young, inspect, members)) return false;
     if (full && !list(this.old, inspect, members)) return false;
-    this.young = new WeakSet();
-    if (full) this.old = new WeakSet();
-    for (const member of members) {
-      if (!found(member)) continue;
-      member.age++;
-      (member.age > OLD_AGE ? this.old : this.young).add(member);
+    // The new sets take the place of the old ones when they are complete: the stack may be full here too.
+    const young = new WeakSet<Tracked>();
+    const old = full ? new WeakSet<Tracked>() : this.old;
+    try {
+      for (const member of members) {
+        if (!found(member)) continue;
+        member.age++;
+        (member.age > OLD_AGE ? old : young).add(member);
+      }
+    } catch {
+      return false;
     }
+    this.young = young;
+    this.old = old;
     return true;
   }
 

@@ -242,16 +242,27 @@ export class Heap {
       if (end > this.hardLimit) this.outOfMemory(size);
       // Grow in big steps: growing replaces the ArrayBuffer and all views of it.
       const wanted = Math.min(this.hardLimit, Math.max(end, resident + Math.min(resident / 4, 64 * MEBI)));
-      try {
-        this.memory.grow(Math.ceil((wanted - resident) / PAGE));
-      } catch {
+      if (!this.grow(wanted - resident) && !this.grow(end - resident)) {
+        // The machine has no more: from here on, room is made.
+        this.hardLimit = resident;
+        const found = this.makeRoom(size);
+        if (found !== 0) return found;
         this.outOfMemory(size);
       }
-      this.refreshViews();
     }
     const address = this.top;
     this.top = end;
     return address;
+  }
+
+  private grow(bytes: number): boolean {
+    try {
+      this.memory.grow(Math.ceil(bytes / PAGE));
+    } catch {
+      return false;
+    }
+    this.refreshViews();
+    return true;
   }
 
   private outOfMemory(size: number): never {

@@ -315,7 +315,9 @@ export class Heap {
       this.fullCost = end - start;
       const enough = Math.max(GROWTH * stats.blockBytes.current, stats.blockBytes.current + 2 * this.window);
       this.fullLimit = Math.max(enough, 0.9 * this.fullLimit);
-    } else if (share > MOST_SHARE) this.window = Math.min(2 * this.window, MOST_WINDOW);
+      // A window that is shorter than a training step finds little dead.
+    } else if (share > MOST_SHARE || freed < (allocated - this.askedAt) / 4)
+      this.window = Math.min(2 * this.window, MOST_WINDOW);
     else if (share < LEAST_SHARE) this.window = Math.max(this.window / 2, LEAST_WINDOW);
     this.askedAt = allocated;
     this.askedTime = end;

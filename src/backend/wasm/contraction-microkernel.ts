@@ -45,7 +45,7 @@ export function bParameterCount(source: BSource): number {
  * to `tile`, whose rows are lanes.rowBytes apart, or adds it to what is there. With `finish`, it takes its parameters too, and
  * unless the row tables are 0 the sums (with what the tile holds) are finished instead of written to the tile.
  */
-function emitTiles(
+export function emitTiles(
   module: ModuleBuilder,
   lanes: Lanes,
   rows: number,

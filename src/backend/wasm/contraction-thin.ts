@@ -112,7 +112,7 @@ const DOT_COLUMNS = 4;
  * A function (rowTable, columnTable, count, k, tile, scratch) for `rows` rows and `count` columns, `columns` at a time:
  * 8 sums of 256 bits keep both multiply-add units busy. The columns that are missing repeat the last.
  */
-function emitDotBlock(module: ModuleBuilder, lanes: Lanes, rows: number, columns: number): FunctionBuilder {
+export function emitDotBlock(module: ModuleBuilder, lanes: Lanes, rows: number, columns: number): FunctionBuilder {
   const f = module.function(new Array(6).fill("i32"), []);
   const [rowTable, columnTable, count, k, tile, scratch] = [0, 1, 2, 3, 4, 5].map((i) => f.parameter(i));
   const i32 = () => f.local("i32");

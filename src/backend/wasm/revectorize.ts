@@ -1,9 +1,13 @@
 /**
  * V8's revectorizer makes one 256-bit AVX instruction of two neighbouring 128-bit ones. It is behind a flag, which may be
- * set while the program runs, before a module is compiled. Since it is experimental, a generated kernel is tried first:
- * it must give the right sums, and clearly faster than the same kernel of 128-bit instructions.
+ * set while the program runs, before a module is compiled. Since it is experimental, the innermost functions of contractions
+ * are tried first: they must give the right sums, and clearly faster than those of 128-bit instructions.
  */
 import { ModuleBuilder } from "./assembler.ts";
+import { type Lanes, lanesOf, TILE_GROUPS, TILE_ROWS } from "./contraction-lanes.ts";
+import { emitTiles } from "./contraction-microkernel.ts";
+import { emitPackGroup, emitPackPanel } from "./contraction-pack.ts";
+import { emitDotBlock, emitThinPanels } from "./contraction-thin.ts";
 
 interface V8 {
   setFlagsFromString(flags: string): void;
@@ -25,82 +29,126 @@ export function enableRevectorization(): boolean {
   if (v8 === undefined) return false;
   // The optimizing compiler from the first call on: the trial needs no warming up.
   v8.setFlagsFromString("--no-liftoff");
-  const narrow = trial(0);
+  const narrow = trial(false);
   v8.setFlagsFromString("--experimental-wasm-revectorize");
-  const wide = trial(1);
+  const wide = trial(true);
   v8.setFlagsFromString("--liftoff");
   if (wide.correct && wide.time < 0.75 * narrow.time) return true;
   v8.setFlagsFromString("--no-experimental-wasm-revectorize");
   return false;
 }
 
-const ROWS = 6;
-const COLUMNS = 16;
 const DEPTH = 256;
+const DOT_ROWS = 4;
+const DOT_COLUMNS = 2;
 
-/** The micro-kernel of a 6 × 16 tile over packed panels. `tag` makes the bytes differ, since V8 shares equal modules. */
-function tileModule(tag: number): Uint8Array<ArrayBuffer> {
+/** Byte addresses of the trial's data, and of its results. */
+interface Layout {
+  readonly a: number;
+  readonly b: number;
+  readonly panel: number;
+  /** Addresses of the panel's columns, of A's rows, and the offsets of k in B and in A. */
+  readonly columns: number;
+  readonly rows: number;
+  readonly depth: number;
+  readonly aDepth: number;
+  readonly scratch: number;
+  readonly tile: number;
+  readonly thin: number;
+  readonly dot: number;
+}
+
+/** Exports `tiles` (a tile of packed operands) and, for 256-bit vectors, `others` (packing, few rows, dot products). */
+function trialModule(lanes: Lanes, at: Layout): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", {});
-  const f = module.function(["i32", "i32", "i32", "i32"], ["i32"], "run");
-  const [a, b, end, tile] = [0, 1, 2, 3].map((i) => f.parameter(i));
-  const vectors = COLUMNS / 4;
-  const sums = Array.from({ length: ROWS }, () => Array.from({ length: vectors }, () => f.local("v128")));
-  const x = Array.from({ length: vectors }, () => f.local("v128"));
-  const splat = f.local("v128");
-  f.loop((again) => {
-    for (const [v, vector] of x.entries())
-      f.get(b)
-        .memory("v128.load", 16 * v)
-        .set(vector);
-    for (const [r, row] of sums.entries()) {
-      f.get(a)
-        .memory("v128.load32_splat", 4 * r)
-        .set(splat);
-      for (const [v, sum] of row.entries()) f.get(splat).get(x[v]).get(sum).op("f32x4.relaxed_madd").set(sum);
-    }
-    f.get(a)
-      .i32(4 * ROWS)
-      .op("i32.add")
-      .set(a);
-    f.get(b)
-      .i32(4 * COLUMNS)
-      .op("i32.add")
-      .tee(b)
-      .get(end)
-      .op("i32.ne")
-      .br_if(again);
-  });
-  for (const [r, row] of sums.entries())
-    for (const v of [1, 0, 3, 2])
-      f.get(tile)
-        .get(row[v])
-        .memory("v128.store", 4 * COLUMNS * r + 16 * v);
-  f.i32(tag);
+  const tiles = emitTiles(module, lanes, TILE_ROWS, "step", "step", null);
+  const run = module.function([], [], "tiles");
+  run
+    .i32(at.a)
+    .i32(4 * TILE_ROWS)
+    .i32(4);
+  run.i32(at.panel).i32(lanes.rowBytes);
+  run.i32(DEPTH).i32(1).i32(at.tile).i32(0).call(tiles);
+  const columns = TILE_GROUPS * lanes.groupColumns;
+  const others = module.function([], [], "others");
+  const pack = emitPackPanel(module, lanes, emitPackGroup(module, lanes));
+  others.i32(at.columns).i32(at.depth).i32(0).i32(DEPTH).i32(at.panel).i32(columns).call(pack);
+  if (lanes.groupVectors === 2) {
+    const thin = emitThinPanels(module, lanes);
+    others.i32(at.rows).i32(at.aDepth).i32(at.b).i32(lanes.rowBytes).i32(DEPTH).i32(1).i32(at.thin).i32(1).i32(0);
+    others.call(thin);
+    // A and B as they lie have runs of DEPTH elements too.
+    const dot = emitDotBlock(module, lanes, DOT_ROWS, DOT_COLUMNS);
+    others.i32(at.rows + 4 * TILE_ROWS).i32(at.columns + 4 * columns);
+    others.i32(DOT_COLUMNS).i32(DEPTH).i32(at.dot).i32(at.scratch).call(dot);
+  }
   return module.bytes();
 }
 
-function trial(tag: number): { readonly correct: boolean; readonly time: number } {
-  const memory = new WebAssembly.Memory({ initial: 1 });
+function trial(wide: boolean): { readonly correct: boolean; readonly time: number } {
+  const lanes = lanesOf("f32", { simd: true, relaxed: true, wide });
+  const columns = TILE_GROUPS * lanes.groupColumns;
+  const memory = new WebAssembly.Memory({ initial: 2 });
+  let end = 0;
+  const reserve = (words: number): number => {
+    const address = end;
+    end += 4 * words;
+    return address;
+  };
+  const at: Layout = {
+    a: reserve(TILE_ROWS * DEPTH),
+    b: reserve(columns * DEPTH),
+    panel: reserve(columns * DEPTH),
+    columns: reserve(columns + DOT_COLUMNS),
+    rows: reserve(TILE_ROWS + DOT_ROWS),
+    depth: reserve(DEPTH),
+    aDepth: reserve(DEPTH),
+    scratch: reserve(64),
+    tile: reserve(TILE_ROWS * columns),
+    thin: reserve(columns),
+    dot: reserve(DOT_ROWS * columns),
+  };
   const values = new Float32Array(memory.buffer);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(tileModule(tag)), { env: { memory } });
-  const run = instance.exports.run as (a: number, b: number, end: number, tile: number) => number;
-  const [a, b, tile] = [0, ROWS * DEPTH, (ROWS + COLUMNS) * DEPTH];
+  const tables = new Int32Array(memory.buffer);
+  const [a, b] = [at.a / 4, at.b / 4];
   // Small whole numbers: every sum is exact, in whatever order.
-  for (let i = 0; i < tile; i++) values[i] = ((i * 7) % 11) - 5;
+  for (let i = a; i < at.panel / 4; i++) values[i] = ((i * 7) % 11) - 5;
+  for (let c = 0; c < columns; c++) tables[at.columns / 4 + c] = at.b + 4 * c;
+  for (let c = 0; c < DOT_COLUMNS; c++) tables[at.columns / 4 + columns + c] = at.b + 4 * DEPTH * c;
+  tables[at.rows / 4] = at.a;
+  for (let r = 0; r < DOT_ROWS; r++) tables[at.rows / 4 + TILE_ROWS + r] = at.a + 4 * DEPTH * r;
+  for (let k = 0; k < DEPTH; k++) {
+    tables[at.depth / 4 + k] = lanes.rowBytes * k;
+    tables[at.aDepth / 4 + k] = 4 * TILE_ROWS * k;
+  }
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(trialModule(lanes, at)), { env: { memory } });
+  const { tiles, others } = instance.exports as { tiles: () => void; others: () => void };
+  others();
   let time = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 20; round++) {
     const start = performance.now();
-    for (let i = 0; i < 20; i++) run(4 * a, 4 * b, 4 * tile, 4 * tile);
+    for (let i = 0; i < 10; i++) tiles();
     time = Math.min(time, performance.now() - start);
   }
+  const sum = (product: (k: number) => number): number => {
+    let total = 0;
+    for (let k = 0; k < DEPTH; k++) total += product(k);
+    return total;
+  };
   let correct = true;
-  for (let r = 0; r < ROWS; r++) {
-    for (let c = 0; c < COLUMNS; c++) {
-      let sum = 0;
-      for (let k = 0; k < DEPTH; k++) sum += values[a + k * ROWS + r] * values[b + k * COLUMNS + c];
-      if (values[tile + r * COLUMNS + c] !== sum) correct = false;
-    }
+  const expect = (address: number, product: (k: number) => number) => {
+    if (values[address / 4] !== sum(product)) correct = false;
+  };
+  for (let r = 0; r < TILE_ROWS; r++)
+    for (let c = 0; c < columns; c++)
+      expect(at.tile + lanes.rowBytes * r + 4 * c, (k) => values[a + TILE_ROWS * k + r] * values[b + columns * k + c]);
+  if (wide) {
+    for (let c = 0; c < columns; c++)
+      expect(at.thin + 4 * c, (k) => values[a + TILE_ROWS * k] * values[b + columns * k + c]);
+    for (let r = 0; r < DOT_ROWS; r++)
+      for (let c = 0; c < DOT_COLUMNS; c++)
+        expect(at.dot + lanes.rowBytes * r + 4 * c, (k) => values[a + DEPTH * r + k] * values[b + DEPTH * c + k]);
   }
-  return { correct, time };
+  return { correct, time: time / columns };
 }

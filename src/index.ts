@@ -40,7 +40,7 @@ export * as hub from "./hub/index.ts";
 export * as nn from "./nn/index.ts";
 export * from "./ops/activation-methods.ts";
 export { celu, celu_, relu_, selu, selu_, threshold, threshold_ } from "./ops/activations.ts";
-export { addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
+export { _addmm_activation, addbmm, addmm, addmv, addr, baddbmm } from "./ops/addmm.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/blending.ts";
 export * from "./ops/comparison.ts";
@@ -93,6 +93,7 @@ export {
   type TensorIndex,
   take,
 } from "./ops/indexing.ts";
+export { _int_mm } from "./ops/integer-products.ts";
 export * from "./ops/integers.ts";
 export * from "./ops/joining.ts";
 export * as linalg from "./ops/linalg.ts";

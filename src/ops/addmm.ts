@@ -1,9 +1,12 @@
 /** Products added to a tensor: `beta * input + alpha * (a · b)`, in one kernel. */
+import { is_grad_enabled } from "../autograd/mode.ts";
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Expr } from "../ir/expr.ts";
 import { broadcastShapes, broadcastStrides, type Shape, sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { gelu } from "./activations.ts";
 import { copyInto } from "./copy.ts";
 import { type ContractionOperand, contract } from "./define/contraction.ts";
 import { computeInto, intoOut } from "./define/out.ts";
@@ -24,6 +27,8 @@ export interface AddProductOptions {
 interface Factors {
   readonly beta: number | bigint;
   readonly alpha: number | bigint;
+  /** Negative results become 0. */
+  readonly relu?: boolean;
 }
 
 interface Layout {
@@ -48,7 +53,7 @@ function resultOperand(tensor: Tensor, strides: Shape, layout: Layout): Contract
 function addProduct(
   name: string,
   inputs: readonly Tensor[],
-  { beta, alpha }: Factors,
+  { beta, alpha, relu = false }: Factors,
   layout: Layout,
   target: Tensor | null = null,
 ): Tensor {
@@ -57,17 +62,19 @@ function addProduct(
   if (out.count === 0) return out;
   const withInput = Number(beta) !== 0;
   const plain = Number(beta) === 1 && Number(alpha) === 1;
+  const form = plain ? ":1" : withInput ? ":b" : ":0";
+  const value = (sum: Expr, [x]: readonly Expr[], scalars: readonly Expr[]): Expr =>
+    plain ? sum.add(x) : withInput ? sum.mul(scalars[1]).add(x.mul(scalars[0])) : sum.mul(scalars[1]);
   contract({
     name,
-    key: plain ? ":1" : withInput ? ":b" : ":0",
+    key: relu ? `${form}r` : form,
     sizes: layout.groups,
     a: { tensor: a, ...layout.a },
     b: { tensor: b, ...layout.b },
     extra: withInput ? [resultOperand(self, broadcastStrides(self.sizes, self.strides, layout.sizes), layout)] : [],
     out: resultOperand(out, out.strides, layout),
     scalars: plain ? [] : [beta, alpha],
-    epilogue: (sum, [x], scalars) =>
-      plain ? sum.add(x) : withInput ? sum.mul(scalars[1]).add(x.mul(scalars[0])) : sum.mul(scalars[1]),
+    epilogue: relu ? (sum, extra, scalars) => value(sum, extra, scalars).max(0) : value,
   });
   return out;
 }
@@ -254,8 +261,9 @@ function requireExpandable(self: Tensor, sizes: Shape): void {
   }
 }
 
-function callAddmm(name: string, args: readonly unknown[], inplace: boolean): Tensor {
-  const bound = bindProduct(name, ["mat1", "mat2"], args);
+function callAddmm(name: string, args: readonly unknown[], inplace: boolean, relu = false): Tensor {
+  let bound = bindProduct(name, ["mat1", "mat2"], args);
+  if (relu) bound = { ...bound, factors: { ...bound.factors, relu } };
   const [self, a, b] = bound.inputs;
   if (a.sizes.length !== 2) throw new RuntimeError(`mat1 must be a matrix, got ${a.sizes.length}-D tensor`);
   if (b.sizes.length !== 2) throw new RuntimeError(`mat2 must be a matrix, got ${b.sizes.length}-D tensor`);
@@ -284,6 +292,33 @@ export function addmm(self: Tensor, mat1: Tensor, mat2: Tensor, options?: AddPro
 }
 export function addmm_(self: Tensor, mat1: Tensor, mat2: Tensor, options?: AddProductOptions): Tensor {
   return callAddmm("addmm_", [self, mat1, mat2, options], true);
+}
+
+/** Options of `_addmm_activation`. */
+export interface AddmmActivationOptions {
+  readonly beta?: number | bigint;
+  readonly alpha?: number | bigint;
+  /** GELU instead of ReLU. */
+  readonly use_gelu?: boolean;
+}
+
+/** `relu(beta * input + alpha * (mat1 · mat2))`, or `gelu` of it with `use_gelu`; ReLU in the product's kernel. */
+export function _addmm_activation(
+  self: Tensor,
+  mat1: Tensor,
+  mat2: Tensor,
+  options: AddmmActivationOptions = {},
+): Tensor {
+  const [x, a, b, beta, alpha, useGelu] = bind(
+    "_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False)",
+    [self, mat1, mat2, options],
+  ) as [Tensor, Tensor, Tensor, number | bigint, number | bigint, boolean];
+  const recorded = is_grad_enabled() && (x.requires_grad || a.requires_grad || b.requires_grad);
+  if (useGelu || recorded || !a.dtype.is_floating_point) {
+    const sum = addmm(x, a, b, { beta, alpha });
+    return useGelu ? gelu(sum) : sum.relu();
+  }
+  return callAddmm("_addmm_activation", [x, a, b, { beta, alpha }], false, true);
 }
 
 function callAddmv(name: string, args: readonly unknown[], inplace: boolean): Tensor {

@@ -60,3 +60,35 @@ test("out takes the result where it lies", () => {
   added.baddbmm_(stack, stack.transpose(1, 2));
   assert.ok(torch.allclose(added, out));
 });
+
+test("products of 8-bit integers", () => {
+  const a = torch.tensor([[100, -128, 127], [255 - 256, 3, 0]], { dtype: torch.int8 }); // biome-ignore format: a matrix
+  const b = torch.tensor([[127, -1], [-128, 2], [127, 127]], { dtype: torch.int8 }); // biome-ignore format: a matrix
+  const product = torch._int_mm(a, b);
+  assert.equal(product.dtype, torch.int32);
+  assert.deepEqual(product.tolist(), [
+    [100 * 127 + 128 * 128 + 127 * 127, -100 - 256 + 127 * 127],
+    [-127 - 384, 1 + 6],
+  ]);
+  torch.manual_seed(3);
+  const x = torch.randint(0, 256, [40, 300]).to(torch.uint8);
+  const y = torch.randint(-128, 128, [300, 50]).to(torch.int8);
+  assert.ok(torch.equal(torch._int_mm(x, y).double(), x.double().mm(y.double())));
+  assert.throws(
+    () => torch._int_mm(y, x),
+    /Expected mat2 dtype to be of type int8 but got unsigned char|needs to match/,
+  );
+  assert.throws(() => torch._int_mm(x.float(), y), /Expected self dtype to be int8 or uint8 but got float/);
+});
+
+test("a product with its activation", () => {
+  torch.manual_seed(4);
+  const [bias, a, b] = [torch.randn(21), torch.randn(7, 30), torch.randn(30, 21)];
+  const sum = torch.addmm(bias, a, b, { beta: 2, alpha: 0.5 });
+  assert.ok(torch.equal(torch._addmm_activation(bias, a, b, { beta: 2, alpha: 0.5 }), sum.relu()));
+  const gelu = torch._addmm_activation(bias, a, b, { beta: 2, alpha: 0.5, use_gelu: true });
+  assert.ok(torch.equal(gelu, torch.nn.functional.gelu(sum)));
+  bias.requires_grad_();
+  const [g] = torch.autograd.grad(torch._addmm_activation(bias, a, b).sum(), [bias]);
+  assert.ok(torch.equal(g as torch.Tensor, torch.addmm(bias, a, b).gt(0).sum(0).float()));
+});

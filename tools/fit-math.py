@@ -96,10 +96,10 @@ polynomial("TANH", "(tanh(x) / x - 1) / x² as a polynomial of x², |x| ≤ 5/8.
            lambda y: y * mp.sqrt(y) / mp.tanh(mp.sqrt(y)), 0, mpf(25) / 64, 5)
 polynomial("TAN", "(tan(x) / x - 1) / x² as a polynomial of x², |x| ≤ π/4.", in_square(mp.tan),
            lambda y: y * mp.sqrt(y) / mp.tan(mp.sqrt(y)), 0, (mp.pi / 4) ** 2 * 1.001, 6)
-polynomial("ERF_NEAR", "erf(x) / x - 1 as a polynomial of x², |x| ≤ 1.", lambda y: mp.erf(mp.sqrt(y)) / mp.sqrt(y) - 1,
-           lambda y: mp.sqrt(y) / mp.erf(mp.sqrt(y)), 0, 1, 7)
-polynomial("ERFC_FAR", "1 - erf(x) as a polynomial of x - 2.4, 1 ≤ x ≤ 3.93; the error relative to erf.",
-           lambda u: mp.erfc(u + mpf("2.4")), lambda u: mpf(1), mpf("-1.4"), mpf("1.53"), 15)
+polynomial("ERF_NEAR", "erf(x) / x - 1 as a polynomial of x², |x| ≤ 1.1.", lambda y: mp.erf(mp.sqrt(y)) / mp.sqrt(y) - 1,
+           lambda y: mp.sqrt(y) / mp.erf(mp.sqrt(y)), 0, mpf("1.21"), 7)
+polynomial("ERFC_ROOT", "(1 - erf(x))^(1/8) as a polynomial of x, 1.1 ≤ x ≤ 3.95; the error of its 8th power, relative to erf.",
+           lambda x: mp.erfc(x) ** (mpf(1) / 8), lambda x: 8 * mp.erfc(x) ** (mpf(7) / 8) / mp.erf(x), mpf("1.1"), mpf("3.95"), 7)
 
 print("// The following are for float64.\n")
 polynomial("EXP_F64", "e^r for |r| ≤ ln 2 / 2.", mp.exp, lambda r: mp.exp(-r), -LN2 / 2 * 1.001, LN2 / 2 * 1.001, 10, single=False)

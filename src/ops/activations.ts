@@ -248,7 +248,13 @@ const geluBackward = activationGradient({
 });
 const geluOp = activation({
   name: "gelu",
-  kernel: (x, _, variant) => (variant === "tanh" ? x.mul(0.5).mul(geluInner(x).tanh().add(1)) : x.mul(normalCdf(x))),
+  kernel: (x, _, variant) => {
+    const half = x.mul(0.5);
+    if (variant === "tanh") return half.mul(geluInner(x).tanh().add(1));
+    // x/2 + |x|/2 · erf(|x|/√2): the magnitude spares erf the work with signs.
+    const magnitude = half.abs();
+    return magnitude.fma(magnitude.mul(Math.SQRT2).fn("erf"), half);
+  },
   backward: geluBackward,
   check: onlyFloat("GeluKernelImpl"),
 });

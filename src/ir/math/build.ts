@@ -43,8 +43,16 @@ export function flipSign(x: Expr, sign: Expr): Expr {
   return x.bitcast("i32").xor(sign).bitcast("f32");
 }
 
+/** Whether `x` cannot be below 0, as its form shows. */
+function isMagnitude(x: Expr): boolean {
+  if (x.op === "abs") return true;
+  if (x.op === "const") return Number(x.value) > 0;
+  return x.op === "mul" && x.args.every(isMagnitude);
+}
+
 /** An odd function by its values for x ≥ 0. Keeps -0. */
 export function odd(x: Expr, f: (magnitude: Expr) => Expr): Expr {
+  if (isMagnitude(x)) return f(x);
   return flipSign(f(x.abs()), signBit(x));
 }
 

@@ -1,16 +1,19 @@
 /** The error function in float32. */
 import type { Expr } from "../expr.ts";
-import { atMost, f32, f64, horner, odd } from "./build.ts";
-import { ERF_F64, ERF_NEAR, ERFC_FAR, ERFCX_F64 } from "./coefficients.ts";
+import { atMost, f64, horner, odd } from "./build.ts";
+import { ERF_F64, ERF_NEAR, ERFC_ROOT, ERFCX_F64 } from "./coefficients.ts";
 import { exp64 } from "./float64.ts";
 
-/** x P(x²) up to 1; beyond, 1 minus a polynomial whose errors count little. From 3.92 on, erf rounds to 1. */
+/** x P(x²) up to 1.1; beyond, 1 - Q(x)^8, where Q's errors count little. From 3.92 on, erf rounds to 1. */
 export function erf(x: Expr): Expr {
   return odd(x, (a) => {
     const y = a.mul(a);
     const near = a.fma(horner(y, ERF_NEAR), a);
-    const far = f32(1).sub(horner(atMost(a, 3.93).sub(2.4), ERFC_FAR));
-    return a.lt(1).select(near, far);
+    const root = horner(atMost(a, 3.93), ERFC_ROOT);
+    const square = root.mul(root);
+    const fourth = square.mul(square);
+    const far = fourth.neg().fma(fourth, 1);
+    return a.lt(1.1).select(near, far);
   });
 }
 

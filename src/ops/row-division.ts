@@ -24,6 +24,11 @@ const LEAST_NARROW = 2 ** 13;
 /** As many columns as narrow rows are joined to. */
 const WIDTH = 64;
 
+/** Columns at least so many elements apart are divided into chunks of so many steps, from so many elements on. */
+const COLUMN_STRIDE = 1024;
+const COLUMN_STEPS = 16;
+const LEAST_COLUMNS = 2 ** 21;
+
 /**
  * One of the inner loops of size `chunks · length · interleave + rest` is divided into parts: part (c, j) has the
  * indices (c · length + i) · interleave + j, and the last part is the rest.
@@ -38,7 +43,8 @@ export interface Division {
 
 /** How the rows of a kernel are to be divided, if at all. `rows` is their number. */
 export function divide(spec: RowSpec, rows: number, outer: Loops, inner: Loops): Division | null {
-  if (rows >= FEW_ROWS || inner.sizes.length === 0) return null;
+  if (inner.sizes.length === 0) return null;
+  if (rows >= FEW_ROWS) return divideColumns(spec, rows, outer, inner);
   const elements = rows * numelOf(inner.sizes);
   if (elements < LEAST_NARROW) return null;
   const narrow =
@@ -61,11 +67,40 @@ export function divide(spec: RowSpec, rows: number, outer: Loops, inner: Loops):
   return { loop, chunks, length, interleave, rest: size - chunks * length * interleave };
 }
 
+/**
+ * Rows that are the columns of a large matrix: walking down a few of them at a time meets a new page at each step. In
+ * chunks of few steps, memory is read in long stretches.
+ */
+function divideColumns(spec: RowSpec, rows: number, outer: Loops, inner: Loops): Division | null {
+  const [size] = inner.sizes;
+  if (size < 4 * COLUMN_STEPS || size * rows < LEAST_COLUMNS || inner.sizes.length > 1 || spec.keepInnerOrder)
+    return null;
+  const last = outer.sizes.length - 1;
+  if (outer.strides[0][last] !== 1 || inner.strides[0][0] < COLUMN_STRIDE) return null;
+  const chunks = chunkCount(size, Math.floor(size / COLUMN_STEPS));
+  const length = Math.floor(size / chunks);
+  return { loop: 0, chunks, length, interleave: 1, rest: size - chunks * length };
+}
+
 /** About `wanted` chunks of `steps`; if possible a number that leaves no rest. */
 function chunkCount(steps: number, wanted: number): number {
   if (wanted >= steps) return steps;
   for (let n = wanted; n < 2 * wanted; n++) if (steps % n === 0) return n;
   return wanted;
+}
+
+/** The stages of a kernel, in which values to keep stand as reductions of themselves. */
+interface Recorded {
+  readonly stages: readonly Stage[];
+  readonly keeps: ReadonlySet<number>;
+}
+
+class Recorder extends RowBuilder implements Recorded {
+  readonly keeps = new Set<number>();
+  override keep(value: Expr): Expr {
+    this.keeps.add(this.stages.length);
+    return this.reduce("max", value);
+  }
 }
 
 /** Stages that one kernel can do, or two where they reduce. */
@@ -75,12 +110,12 @@ interface Phase {
 }
 
 /** The stages by phases: reductions that do not need each other's results, and stores, in order. */
-function phasesOf(stages: readonly Stage[]): Phase[] {
+function phasesOf({ stages, keeps }: Recorded): Phase[] {
   const phases: { kind: Phase["kind"]; stages: number[] }[] = [];
   stages.forEach((stage, i) => {
     const kind = stage.kind === "reduce" ? "reduce" : stage.over;
     const last = phases[phases.length - 1];
-    const joins = last?.kind === kind && !(kind === "reduce" && refersTo(stage.value, last.stages));
+    const joins = last?.kind === kind && (kind !== "reduce" || keeps.has(i) || !refersTo(stage.value, last.stages));
     if (joins) last.stages.push(i);
     else phases.push({ kind, stages: [i] });
   });
@@ -109,6 +144,8 @@ interface Role {
   readonly own: readonly number[];
   /** Reduces a stage of its own. `value` is what is reduced, or null for the position. */
   reduce(stage: number, op: ReduceOp, value: Expr): { value: Expr; index: Expr };
+  /** A stage of its own that keeps a value. */
+  keep?(value: Expr): void;
   /** The number here of the original's operand, or -1 where it is not there. */
   operand(original: number): number;
   /** The results of reductions before this kernel. */
@@ -137,6 +174,13 @@ class RoleBuilder extends RowBuilder {
     if (role.own.includes(stage)) return role.reduce(stage, op, value);
     // What comes later is not made here: any expression of the right type will do.
     return role.known.get(stage) ?? { value: stageValue(value.type, stage), index: stageValue("i32", stage, 1) };
+  }
+  override keep(value: Expr): Expr {
+    const { role } = this;
+    const stage = this.stage++;
+    if (!role.own.includes(stage)) return role.known.get(stage)?.value ?? stageValue(value.type, stage);
+    role.keep?.(value);
+    return value;
   }
   override store(operand: number, value: Expr): void {
     if (this.role.own.includes(this.stage++)) this.target.store(this.role.operand(operand), value);
@@ -217,6 +261,7 @@ class Planner {
   private readonly prepare: Prepare;
   private readonly inputs: number;
   private readonly stages: readonly Stage[];
+  private readonly recorded: Recorded;
   private readonly parts: number;
   private readonly rows: number;
   private readonly launches: PlannedLaunch[] = [];
@@ -241,7 +286,8 @@ class Planner {
       ...strides,
       tensor: this.standIn(k, tensor.dtype, [1], 0),
     }));
-    this.stages = this.recordStages();
+    this.recorded = this.recordStages();
+    this.stages = this.recorded.stages;
   }
 
   private standIn(operand: number, dtype: dt.DType, sizes: readonly number[], offset: number): Tensor {
@@ -251,11 +297,11 @@ class Planner {
   }
 
   /** The stages of the original kernel; their expressions are only looked at. */
-  private recordStages(): readonly Stage[] {
+  private recordStages(): Recorded {
     const { spec } = this;
     const index = constant("i32", 0);
     const varies = this.inner.strides.map((s) => s.some((x) => x !== 0));
-    const recorder = new RowBuilder(
+    const recorder = new Recorder(
       spec.operands.map(() => index),
       varies,
       constant("i32", numelOf(spec.inner)),
@@ -263,11 +309,11 @@ class Planner {
     const values = spec.operands.slice(0, this.inputs).map((o, k) => load(computeType(o.tensor.dtype.name), k, index));
     const scalars = (spec.scalarTypes ?? []).map((type) => constant(type, 1));
     spec.build(values, recorder, scalars);
-    return recorder.stages;
+    return recorder;
   }
 
   plan(): Plan {
-    const phases = phasesOf(this.stages);
+    const phases = phasesOf(this.recorded);
     phases.forEach((phase, i) => {
       if (phase.kind === "reduce") {
         const partial = this.reduceParts(phase, i);
@@ -377,7 +423,8 @@ class Planner {
     const { division, outer, inner, rows } = this;
     const { loop, chunks, length, interleave, rest } = division;
     const partial = new Map<number, Kept>();
-    for (const stage of phase.stages) partial.set(stage, this.kept(stage, [this.parts, ...outer.sizes]));
+    const own = phase.stages.filter((stage) => !this.recorded.keeps.has(stage));
+    for (const stage of own) partial.set(stage, this.kept(stage, [this.parts, ...outer.sizes]));
     const positions = [...partial.values()].some((kept) => kept.index !== null) ? this.partStarts() : null;
     const launch = (firstPart: number, start: number, sizes: readonly number[], size: number, step: number): void => {
       // Loops over the chunks, then those interleaved, then the rows; loops of size 1 are left out.
@@ -417,7 +464,7 @@ class Planner {
         inputs,
         outputs,
         (values, row, operand) => ({
-          own: phase.stages,
+          own,
           known: this.known(stages, values),
           operand,
           reduce: (_, op, value) => {
@@ -491,6 +538,9 @@ class Planner {
         own: [...phase.stages, ...storing],
         known: this.known(stages, values),
         operand,
+        keep: (value) => {
+          stores.push(value);
+        },
         reduce: (stage, op) => {
           const at = place.get(stage) as number;
           const value = values[at];

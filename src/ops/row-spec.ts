@@ -36,6 +36,10 @@ export class RowBuilder {
     const at = this.stages.length - 1;
     return { index: stageValue("i32", at, 1), value: stageValue(value.type, at) };
   }
+  /** A value made of the results of reductions, which is not to be computed anew for each element of the row. */
+  keep(value: Expr): Expr {
+    return value;
+  }
   /** Writes to operand number `operand`. */
   store(operand: number, value: Expr): void {
     this.stages.push({

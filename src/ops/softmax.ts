@@ -42,7 +42,7 @@ const logSoftmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   compute: ([x], { dim }) =>
     alongDim("log_softmax", [x], dim, ([v], row) => {
       const shifted = v.sub(row.reduce("max", v));
-      return shifted.sub(row.reduce("sum", shifted.exp()).log());
+      return shifted.sub(row.keep(row.reduce("sum", shifted.exp()).log()));
     }),
   gradient: (g, c) => [logSoftmaxBackwardOp([g, c.output()], c.attrs)],
   saves: [[RESULT]],

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as torch from "../../src/index.ts";
 
-/** Shapes and a dimension whose reduction is divided: with and without a rest, narrow ones, several inner loops. */
+/** Shapes and a dimension whose reduction is divided: with and without a rest, narrow ones, several inner loops, columns of a large matrix. */
 const CASES: readonly (readonly [readonly number[], number])[] = [
   [[600_011], 0],
   [[2 ** 20], 0],
@@ -12,6 +12,7 @@ const CASES: readonly (readonly [readonly number[], number])[] = [
   [[40_003, 3], 0],
   [[20_001, 8], 0],
   [[2, 30_000, 10], 1],
+  [[1_031, 2_080], 0],
 ];
 
 /** The elements along `dim`, for each index of the other dimensions. */

@@ -124,7 +124,7 @@ export function normalizeForward(
       const mu = row.reduce("sum", values[0]).div(n);
       const d = values[0].sub(mu);
       const squares = row.reduce("sum", d.mul(d));
-      const scale = constant(type, 1).div(squares.div(n).add(e).sqrt());
+      const scale = row.keep(constant(type, 1).div(squares.div(n).add(e).sqrt()));
       let result: Expr = d.mul(scale);
       if (place.weight > 0) result = result.mul(values[place.weight]);
       if (place.bias > 0) result = result.add(values[place.bias]);

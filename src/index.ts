@@ -172,6 +172,13 @@ export {
 export { is_tensor, Tensor } from "./tensor.ts";
 export { type Backends, backends, type KindlingBackend } from "./torch/backends.ts";
 export { type FloatInfo, finfo, type IntInfo, iinfo } from "./torch/limits.ts";
+export {
+  channels_last,
+  channels_last_3d,
+  contiguous_format,
+  type MemoryFormat,
+  preserve_format,
+} from "./torch/memory-format.ts";
 export { is_complex, is_floating_point, numel } from "./torch/queries.ts";
 export {
   get_num_interop_threads,

@@ -28,7 +28,7 @@ export function isContiguous(shape: Shape, strides: Shape): boolean {
     const size = shape[i];
     if (size === 0) return true;
     if (size !== 1) {
-      if (strides[i] !== step) return false;
+      if (strides[i] !== step) return shape.includes(0);
       step *= size;
     }
   }
@@ -183,4 +183,54 @@ export function describe(value: unknown): string {
   if (typeof value === "function") return "function";
   const name = (value as object).constructor?.name;
   return name && name !== "Object" ? name : "dict";
+}
+
+/** The order of dimensions in memory: row by row, as they are, or with the channels innermost, for images and for volumes. */
+export type MemoryFormat = "contiguous_format" | "preserve_format" | "channels_last" | "channels_last_3d";
+
+/** The format with the channels innermost for so many dimensions; null where there is none. */
+export function channelsLastFormat(rank: number): "channels_last" | "channels_last_3d" | null {
+  return rank === 4 ? "channels_last" : rank === 5 ? "channels_last_3d" : null;
+}
+
+/** Dimensions in the order of channels_last formats, innermost first. */
+function channelsLastOrder(rank: number): number[] {
+  return [1, ...Array.from({ length: rank - 2 }, (_, i) => rank - 1 - i), 0];
+}
+
+/** The strides of [N, C, …] in memory order [N, …, C]. */
+export function channelsLastStrides(sizes: Shape): number[] {
+  const strides = new Array<number>(sizes.length);
+  let step = 1;
+  for (const d of channelsLastOrder(sizes.length)) {
+    strides[d] = step;
+    step *= sizes[d];
+  }
+  return strides;
+}
+
+/** Whether [N, C, …] lies without gaps in the order [N, …, C]. Strides of dimensions of size 1 do not count. */
+export function isChannelsLast(sizes: Shape, strides: Shape): boolean {
+  let step = 1;
+  for (const d of channelsLastOrder(sizes.length)) {
+    if (sizes[d] === 1) continue;
+    if (strides[d] !== step) return false;
+    step *= sizes[d];
+  }
+  return true;
+}
+
+/**
+ * Whether results made of a tensor with these strides have their channels last, as PyTorch decides it: its dimensions are in
+ * that order, with or without gaps, and not at the same time in the usual one.
+ */
+export function prefersChannelsLast(sizes: Shape, strides: Shape): boolean {
+  if (channelsLastFormat(sizes.length) === null || strides[1] === 0) return false;
+  let least = 0;
+  for (const d of channelsLastOrder(sizes.length)) {
+    if (sizes[d] === 0 || strides[d] < least) return false;
+    if (d === 0 && least === strides[1]) return false;
+    least = strides[d] * Math.max(1, sizes[d]);
+  }
+  return true;
 }

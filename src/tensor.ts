@@ -8,7 +8,15 @@ import { cpu } from "./device.ts";
 import type { DType } from "./dtype.ts";
 import { IndexError, RuntimeError } from "./errors.ts";
 import type { TensorMethods } from "./ops/methods.ts";
-import { isContiguous, normalizeDim, numelOf, type Shape } from "./shape.ts";
+import {
+  channelsLastFormat,
+  isChannelsLast,
+  isContiguous,
+  type MemoryFormat,
+  normalizeDim,
+  numelOf,
+  type Shape,
+} from "./shape.ts";
 import type { Storage } from "./storage/storage.ts";
 
 /** Counts in-place changes. Views share their base's counter, which is how autograd notices a change of what it saved. */
@@ -115,8 +123,11 @@ export class Tensor {
   get nbytes(): number {
     return this.count * this.dtype.itemsize;
   }
-  is_contiguous(): boolean {
-    return this.contiguousLayout;
+  /** Whether the elements lie without gaps in row-major order, or in the order of `memory_format`. */
+  is_contiguous(options?: { readonly memory_format?: MemoryFormat }): boolean {
+    const format = options?.memory_format;
+    if (format !== "channels_last" && format !== "channels_last_3d") return this.contiguousLayout;
+    return channelsLastFormat(this.sizes.length) === format && isChannelsLast(this.sizes, this.strides);
   }
   is_floating_point(): boolean {
     return this.dtype.is_floating_point;

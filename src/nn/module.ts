@@ -8,6 +8,7 @@ import { KeyError, NotImplementedError, RuntimeError, ValueError } from "../erro
 import type { ToOptions } from "../ops/conversion.ts";
 import { empty } from "../ops/creation.ts";
 import { checkKeywords, isOptions } from "../ops/define/schema.ts";
+import type { MemoryFormat } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { type ForwardHook, type ForwardPreHook, HookList, type ModuleHooks, type RemovableHandle } from "./hooks.ts";
 import { Buffer, Parameter } from "./parameter.ts";
@@ -378,11 +379,17 @@ export class Module {
     return this;
   }
 
-  /** Converts floating-point parameters and buffers to a dtype, in place: `to(dtype)`, `to(device, dtype)`, `to(tensor)`. */
+  /**
+   * Converts floating-point parameters and buffers to a dtype, in place: `to(dtype)`, `to(device, dtype)`, `to(tensor)`; with
+   * `{ memory_format }`, those of four and five dimensions to that format.
+   */
   to(target: DType | string | Device | Tensor | ToOptions, options?: DType | ToOptions): this {
     // Refuses what Tensor.to refuses.
-    empty([0]).to(target as DType, options as ToOptions);
+    const format = requestedFormat(target) ?? requestedFormat(options);
+    const rest = (o: unknown) => (requestedFormat(o) === null ? o : { ...(o as ToOptions), memory_format: undefined });
+    empty([0]).to(rest(target) as DType, rest(options) as ToOptions);
     const dtype = requestedDType(target) ?? requestedDType(options);
+    if (format !== null) this.mapTensors((t) => (t.dim() === 4 || t.dim() === 5 ? t.to({ memory_format: format }) : t));
     if (dtype === null) return this;
     if (!dtype.is_floating_point) {
       throw new TypeError(`nn.Module.to only accepts floating point or complex dtypes, but got desired dtype=${dtype}`);
@@ -513,6 +520,10 @@ function isParameter(value: unknown): value is Parameter {
 function requestedDType(x: DType | string | Device | Tensor | ToOptions | undefined): DType | null {
   if (x instanceof DType) return x;
   return typeof x === "object" && x !== null && "dtype" in x ? (x.dtype ?? null) : null;
+}
+
+function requestedFormat(x: unknown): MemoryFormat | null {
+  return typeof x === "object" && x !== null && "memory_format" in x ? ((x as ToOptions).memory_format ?? null) : null;
 }
 
 function lastName(path: string): string {

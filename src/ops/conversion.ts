@@ -4,9 +4,9 @@ import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { DType } from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
-import { broadcastShapes, sameShape, shapeText } from "../shape.ts";
+import { broadcastShapes, channelsLastFormat, prefersChannelsLast, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { type CopyAttrs, copied, copyInto, type MemoryFormat, zerosLike } from "./copy.ts";
+import { type CopyAttrs, copied, copyInto, formatStrides, type MemoryFormat, zerosLike } from "./copy.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { allocate } from "./row.ts";
@@ -23,21 +23,36 @@ const toCopyOp = primitive<CopyAttrs>({
   gradient: (g, context) => [g.to(context.dtype(0))],
 });
 
+const FORMATS: readonly MemoryFormat[] = ["contiguous_format", "preserve_format", "channels_last", "channels_last_3d"];
+
 function checkFormat(name: string, format: unknown): MemoryFormat {
   if (format === null || format === undefined) return "preserve_format";
-  if (format === "contiguous_format" || format === "preserve_format") return format;
+  if (FORMATS.includes(format as MemoryFormat)) return format as MemoryFormat;
   throw new RuntimeError(`${name}(): unsupported memory format option ${String(format)}`);
 }
 
-/** A copy. Keeps the layout of memory where it has no gaps, unless `memory_format` is "contiguous_format". */
+/** A copy. Keeps the layout of memory where it has no gaps, unless `memory_format` is another than "preserve_format". */
 export function clone(self: Tensor, options?: { memory_format?: MemoryFormat }): Tensor {
   const [x, format] = bind("clone(Tensor self, *, any? memory_format=None)", [self, options]) as [Tensor, unknown];
   return cloneOp([x], { dtype: x.dtype, format: checkFormat("clone", format) });
 }
 
-/** This tensor if its elements lie in row-major order, else a copy that does. */
-export function contiguous(self: Tensor): Tensor {
-  return self.contiguousLayout ? self : cloneOp([self], { dtype: self.dtype, format: "contiguous_format" });
+/** This tensor if its elements lie in row-major order, or in that of `memory_format`, else a copy where they do. */
+export function contiguous(self: Tensor, options?: { readonly memory_format?: MemoryFormat }): Tensor {
+  if (options === undefined)
+    return self.contiguousLayout ? self : cloneOp([self], { dtype: self.dtype, format: "contiguous_format" });
+  const [x, wanted] = bind("contiguous(Tensor self, *, any? memory_format=None)", [self, options]) as [Tensor, unknown];
+  const format = checkFormat("contiguous", wanted ?? "contiguous_format");
+  if (x.is_contiguous({ memory_format: format })) return x;
+  if (format === "preserve_format")
+    throw new RuntimeError("preserve memory format is unsupported by the contiguous operator");
+  formatStrides(x.sizes, format);
+  return cloneOp([x], { dtype: x.dtype, format });
+}
+
+/** The format that results made of a tensor have. */
+function ownFormat({ sizes, strides }: Tensor): MemoryFormat | null {
+  return prefersChannelsLast(sizes, strides) ? channelsLastFormat(sizes.length) : "contiguous_format";
 }
 
 /** Options of `to`. */
@@ -49,7 +64,10 @@ export interface ToOptions {
   readonly memory_format?: MemoryFormat;
 }
 
-/** This tensor with another dtype: itself where nothing changes. Takes a dtype, a device, another tensor, or options. */
+/**
+ * This tensor with another dtype, or in another memory format: itself where nothing changes. Takes a dtype, a device, another
+ * tensor, or options.
+ */
 export function to(self: Tensor, target?: DType | string | Device | Tensor | ToOptions, ...rest: unknown[]): Tensor {
   let dtype: unknown = null;
   let device: unknown = null;
@@ -78,8 +96,11 @@ export function to(self: Tensor, target?: DType | string | Device | Tensor | ToO
   dtype ??= values[2];
   requireCpu((device ?? values[3]) as string | null);
   const wanted = (dtype ?? self.dtype) as DType;
-  if (wanted === self.dtype && values[1] === false) return self;
-  return toCopyOp([self], { dtype: wanted, format: checkFormat("to", values[4]) });
+  const format = checkFormat("to", values[4]);
+  const same = format === "preserve_format" || ownFormat(self) === format;
+  if (wanted === self.dtype && same && values[1] === false) return self;
+  formatStrides(self.sizes, format);
+  return toCopyOp([self], { dtype: wanted, format });
 }
 
 /** This tensor with the dtype of `other`. */

@@ -5,10 +5,10 @@
  * Names: x is the input [N, C, …], w the weight [O, C / groups, …], y the output [N, O, …].
  */
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param } from "../ir/expr.ts";
-import type { Shape } from "../shape.ts";
+import { channelsLastStrides, prefersChannelsLast, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { combinations, phasesOf } from "./convolution-phases.ts";
-import { copyInto, fillWith } from "./copy.ts";
+import { copyInto, fillWith, inFormatOf } from "./copy.ts";
 import { contract } from "./define/contraction.ts";
 import { depthwise, depthwiseTransposed, depthwiseWeight, isDepthwise } from "./depthwise-kernels.ts";
 import { KernelCache, launch } from "./launch.ts";
@@ -62,6 +62,12 @@ export function outputSize(input: number, kernel: number, stride: number, paddin
   return Math.floor((input + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
+/** Memory for a result, with its channels last where an operand's are. */
+function allocateResult(shape: Shape, x: Tensor, w: Tensor): Tensor {
+  const last = [x, w].some((t) => prefersChannelsLast(t.sizes, t.strides));
+  return allocate(x.dtype, shape, last ? channelsLastStrides(shape) : undefined);
+}
+
 /** Sizes and strides of the spatial dimensions: all after the first two. */
 const spatial = (list: Shape): number[] => list.slice(2);
 
@@ -71,12 +77,14 @@ export function convolve(x: Tensor, w: Tensor, bias: Tensor | null, g: Geometry,
   // A given size may be smaller than what fits: as the gradient of a transposed convolution with output padding.
   const positions =
     sizes ?? kernel.map((k, d) => outputSize(x.sizes[d + 2], k, g.stride[d], g.padding[d], g.dilation[d]));
-  const y = allocate(x.dtype, [x.sizes[0], w.sizes[0], ...positions]);
-  if (y.count === 0) return y;
+  const shape = [x.sizes[0], w.sizes[0], ...positions];
   if (isDepthwise(w, g.groups)) {
-    depthwise(x, w, bias, y, g);
-    return y;
+    const y = allocate(x.dtype, shape);
+    if (y.count > 0) depthwise(x, w, bias, y, g);
+    return inFormatOf(y, x, w);
   }
+  const y = allocateResult(shape, x, w);
+  if (y.count === 0) return y;
   const tile = winogradTile(w, g, g.padding, x.sizes[0], positions);
   if (tile !== null) {
     winograd(x, filtersOf(w), bias, y, g.padding, tile);
@@ -162,19 +170,21 @@ export function convolveWeight(gradient: Tensor, x: Tensor, weightSizes: Shape, 
  */
 export function convolveTransposed(y: Tensor, w: Tensor, bias: Tensor | null, sizes: Shape, g: Geometry): Tensor {
   const channels = w.sizes[1];
-  const x = allocate(y.dtype, [y.sizes[0], channels * g.groups, ...sizes]);
-  if (x.count === 0) return x;
+  const shape = [y.sizes[0], channels * g.groups, ...sizes];
   if (isDepthwise(w, g.groups)) {
-    depthwiseTransposed(y, w, bias, x, g);
-    return x;
+    const x = allocate(y.dtype, shape);
+    if (x.count > 0) depthwiseTransposed(y, w, bias, x, g);
+    return inFormatOf(x, y, w);
   }
+  const x = allocateResult(shape, y, w);
+  if (x.count === 0) return x;
   const zeros = g.padding.map((p) => 2 - p);
   const tile = zeros.some((z) => z < 0) ? null : winogradTile(w, g, zeros, y.sizes[0], sizes);
   if (tile !== null) {
     winograd(y, transposedFiltersOf(w), bias, x, zeros, tile);
     return x;
   }
-  if (summedRowsPay(y, w, bias, sizes, g)) {
+  if (x.contiguousLayout && summedRowsPay(y, w, bias, sizes, g)) {
     transposedBySummedRows(y, w, x, g);
     return x;
   }

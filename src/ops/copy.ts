@@ -1,13 +1,40 @@
 /** Copying and filling memory, without recording: what the ops above them are made of. */
 import type { DType } from "../dtype.ts";
+import { RuntimeError } from "../errors.ts";
 import { computeType } from "../ir/expr.ts";
-import { broadcastStrides, describe } from "../shape.ts";
+import {
+  broadcastStrides,
+  channelsLastFormat,
+  channelsLastStrides,
+  describe,
+  type MemoryFormat,
+  prefersChannelsLast,
+  type Shape,
+} from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { isScalar, type Operand } from "./define/promote.ts";
 import { allocate, runRow } from "./row.ts";
 
-export type MemoryFormat = "contiguous_format" | "preserve_format";
+export type { MemoryFormat };
+
+/** The strides of `sizes` in a format; undefined for row-major order. Throws for sizes that a format is not made for. */
+export function formatStrides(sizes: Shape, format: MemoryFormat): number[] | undefined {
+  if (format !== "channels_last" && format !== "channels_last_3d") return undefined;
+  if (channelsLastFormat(sizes.length) !== format)
+    throw new RuntimeError(`required rank ${format === "channels_last" ? 4 : 5} tensor to use ${format} format`);
+  return channelsLastStrides(sizes);
+}
+
+/** The result of an op whose results have their channels last where an operand has: `result`, or a copy in that format. */
+export function inFormatOf(result: Tensor, ...operands: readonly Tensor[]): Tensor {
+  if (!operands.some((t) => prefersChannelsLast(t.sizes, t.strides))) return result;
+  if (channelsLastFormat(result.sizes.length) === null) return result;
+  const out = allocate(result.dtype, result.sizes, channelsLastStrides(result.sizes));
+  copyInto(out, result);
+  result.storage.free();
+  return out;
+}
 
 /** Writes the elements of `source`, broadcast and converted, into `target`. Not recorded. */
 export function copyInto(target: Tensor, source: Tensor): void {
@@ -44,7 +71,7 @@ export interface CopyAttrs {
 
 export function copied(x: Tensor, { dtype, format }: CopyAttrs): Tensor {
   const keep = format === "preserve_format" && !x.contiguousLayout && x.count > 0 && isDense(x);
-  const out = allocate(dtype, x.sizes, keep ? x.strides : undefined);
+  const out = allocate(dtype, x.sizes, keep ? x.strides : formatStrides(x.sizes, format));
   copyInto(out, x);
   return out;
 }

@@ -5,7 +5,7 @@ import { RuntimeError } from "../errors.ts";
 import { contiguousStrides, numelOf, type Shape } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
-import { fillWith, isDense, type MemoryFormat } from "./copy.ts";
+import { fillWith, formatStrides, isDense, type MemoryFormat } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
 import { intoOut } from "./define/out.ts";
 import type { Scalar } from "./define/promote.ts";
@@ -41,6 +41,7 @@ export interface LikeOptions extends TensorOptions {
 
 /** Options of functions that can write their result into an existing tensor. */
 export interface OutOptions extends TensorOptions {
+  readonly memory_format?: MemoryFormat;
   readonly out?: Tensor;
 }
 
@@ -52,18 +53,21 @@ const SIZE = `(ints size, *, ${OPTIONS}, Tensor? out=None, any? memory_format=No
 const FULL = `full(int[] size, Scalar fill_value, *, ${OPTIONS}, Tensor? out=None)`;
 
 function filled(name: string, args: SizesAndOptions<OutOptions>, value: number | null): Tensor {
-  const [sizes, dtype, device, requiresGrad, , , out] = bindAs(name, SIZE, args) as [
+  const [sizes, dtype, device, requiresGrad, , , out, format] = bindAs(name, SIZE, args) as [
     number[],
     ...BoundOptions,
     unknown,
     boolean,
     Tensor | null,
+    MemoryFormat | null,
   ];
   requireCpu(device);
   if (value !== null && sizes.some((s) => s < 0))
     throw new RuntimeError(`${name}: Dimension size must be non-negative.`);
   checkSizes(sizes);
-  const result = allocate(dtype ?? out?.dtype ?? dt.get_default_dtype(), sizes);
+  if (format === "preserve_format") throw new RuntimeError("unsupported memory format Preserve");
+  const strides = format === null ? undefined : formatStrides(sizes, format);
+  const result = allocate(dtype ?? out?.dtype ?? dt.get_default_dtype(), sizes, strides);
   if (value !== null) fillWith(result, value);
   return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }
@@ -110,6 +114,8 @@ type BoundLike = [...BoundOptions, unknown, boolean, MemoryFormat | null];
 function like(x: Tensor, [dtype, device, , , , format]: BoundLike): Tensor {
   requireCpu(device);
   const type = dtype ?? x.dtype;
+  if (format === "channels_last" || format === "channels_last_3d")
+    return allocate(type, x.sizes, formatStrides(x.sizes, format));
   if (format === "contiguous_format" || x.contiguousLayout) return allocate(type, x.sizes);
   if (format !== null && format !== "preserve_format") {
     throw new RuntimeError(`unsupported memory format option ${String(format)}`);

@@ -3,6 +3,7 @@ import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { inFormatOf } from "./copy.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { resampleTaps, resampleWindows } from "./interpolation-kernels.ts";
 import {
@@ -125,7 +126,7 @@ function upsampleOp(mode: InterpolationMode, dims: number, antialias: boolean): 
   const forward: PrimitiveCall<UpsampleAttrs> = primitive<UpsampleAttrs>({
     name,
     nodeName: `${key}Backward`,
-    compute: ([x], a) => forwardOf(x, a),
+    compute: ([x], a) => (dims === 2 ? inFormatOf(forwardOf(x, a), x) : forwardOf(x, a)),
     gradient: (g, c) => [backward([g], c.attrs)],
   });
   const backward: PrimitiveCall<UpsampleAttrs> = primitive<UpsampleAttrs>({

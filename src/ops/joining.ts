@@ -2,7 +2,14 @@
 import type { DType } from "../dtype.ts";
 import { get_default_dtype, int64, promote_types } from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
-import { broadcastShapes, normalizeDim, type Shape, shapeText } from "../shape.ts";
+import {
+  broadcastShapes,
+  channelsLastStrides,
+  normalizeDim,
+  prefersChannelsLast,
+  type Shape,
+  shapeText,
+} from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
 import { intoOut } from "./define/out.ts";
@@ -20,7 +27,8 @@ const catOp = primitive<{ dim: number; dtype: DType }>({
     if (parts.length === 0) return allocate(dtype, [0]);
     const sizes = parts[0].sizes.slice();
     sizes[dim] = parts.reduce((n, x) => n + x.sizes[dim], 0);
-    const out = allocate(dtype, sizes);
+    const last = parts.every((x) => prefersChannelsLast(x.sizes, x.strides));
+    const out = allocate(dtype, sizes, last ? channelsLastStrides(sizes) : undefined);
     let at = 0;
     for (const x of parts) {
       if (x.count > 0) {

@@ -5,6 +5,7 @@ import { type DType, notImplementedFor } from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { inFormatOf } from "./copy.ts";
 import {
   type NormLayout,
   type NormMask,
@@ -76,7 +77,8 @@ const backwardPrimitive = primitiveMany<BackwardAttrs>({
     normalizeBackward(g, x, mean, rstd, w ?? null, layout, mask, spread).filter((t) => t !== null),
 });
 
-function normPrimitive(name: string) {
+/** `keepsFormat`: whether results have their channels last where the input's are. */
+function normPrimitive(name: string, keepsFormat: boolean) {
   return primitiveMany<NormAttrs>({
     name,
     compute: (inputs, attrs) => {
@@ -88,7 +90,8 @@ function normPrimitive(name: string) {
         mean.version.value++;
         variance.version.value++;
       }
-      return results;
+      const [y, ...statistics] = results;
+      return keepsFormat ? [inFormatOf(y, inputs[0]), ...statistics] : results;
     },
     gradient: gradientFromStatistics,
     // For all gradients together, whichever of them are wanted.
@@ -110,9 +113,9 @@ function checkParameterType(x: Tensor, t: Tensor | null): void {
   throw new RuntimeError(`mixed dtype (CPU): expect parameter to have scalar type of Float`);
 }
 
-const layerNormOp = normPrimitive("native_layer_norm");
-const batchNormOp = normPrimitive("native_batch_norm");
-const groupNormOp = normPrimitive("native_group_norm");
+const layerNormOp = normPrimitive("native_layer_norm", false);
+const batchNormOp = normPrimitive("native_batch_norm", true);
+const groupNormOp = normPrimitive("native_group_norm", true);
 
 function checkNormalizedShape(
   x: Tensor,
@@ -209,7 +212,7 @@ const batchNormEvalOp = primitiveMany<NormAttrs>({
     const [weight, bias] = parametersOf(inputs, attrs);
     const [mean, variance] = inputs.slice(-2);
     const y = normalizeWith(inputs[0], weight, bias, mean, variance, attrs.layout, attrs.eps);
-    return [y, allocate(y.dtype, [0]), allocate(y.dtype, [0])];
+    return [inFormatOf(y, inputs[0]), allocate(y.dtype, [0]), allocate(y.dtype, [0])];
   },
   gradient: (g, c) => {
     const x = c.input(0);

@@ -1,6 +1,6 @@
 /** Padding: with a constant, and with copies of the tensor's own elements. */
 import { NotImplementedError, RuntimeError } from "../errors.ts";
-import { type Shape, shapeText } from "../shape.ts";
+import { channelsLastStrides, prefersChannelsLast, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, fillWith } from "./copy.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
@@ -28,7 +28,8 @@ const constantPadOp: PrimitiveCall<ConstantPadAttrs> = primitive<ConstantPadAttr
       inside[d] += Math.min(0, before) + Math.min(0, after);
       starts[d] = [Math.max(0, -before), Math.max(0, before)];
     }
-    const out = allocate(x.dtype, sizes);
+    const last = prefersChannelsLast(x.sizes, x.strides);
+    const out = allocate(x.dtype, sizes, last ? channelsLastStrides(sizes) : undefined);
     if (out.count === 0) return out;
     fillWith(out, value);
     if (inside.some((s) => s <= 0)) return out;

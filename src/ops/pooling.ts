@@ -1,8 +1,9 @@
 /** Pooling: maxima and averages of windows, and of equal shares. */
 import * as dt from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
-import { type Shape, shapeText } from "../shape.ts";
+import { channelsLastStrides, prefersChannelsLast, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { inFormatOf } from "./copy.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import {
@@ -61,7 +62,7 @@ function maxPoolOp(name: string, nodeName: string): ManyOp<MaxAttrs> {
     differentiableOutputs: [true, false],
     compute: ([x], { windows, outputs }) => {
       const { values, indices } = maxPool(x, windows, outputs);
-      return [values, indices];
+      return [inFormatOf(values, x), inFormatOf(indices, x)];
     },
     gradient: (g, c) => [
       scatterOp([g, c.output(1)], { sizes: c.shape(0), dims: c.attrs.outputs.length, node: nodeName }),
@@ -111,7 +112,11 @@ function averageOp(dims: number): PrimitiveCall<AverageAttrs> {
   const forward: PrimitiveCall<AverageAttrs> = primitive<AverageAttrs>({
     name: `avg_pool${dims}d`,
     nodeName,
-    compute: ([x], a) => avgPool(x, a.windows, a.outputs, a),
+    // In three dimensions PyTorch does not keep the format.
+    compute: ([x], a) => {
+      const y = avgPool(x, a.windows, a.outputs, a);
+      return dims === 2 ? inFormatOf(y, x) : y;
+    },
     gradient: (g, c) => [backward([g], c.attrs)],
   });
   const backward: PrimitiveCall<AverageAttrs> = primitive<AverageAttrs>({
@@ -130,7 +135,10 @@ function adaptiveAverageOp(dims: number): PrimitiveCall<{ input: Shape; outputs:
   const forward: PrimitiveCall<{ input: Shape; outputs: Shape }> = primitive({
     name: `adaptive_avg_pool${dims}d`,
     nodeName,
-    compute: ([x], { outputs }) => adaptiveAverage(x, outputs, false),
+    compute: ([x], { outputs }) => {
+      const y = adaptiveAverage(x, outputs, false);
+      return dims === 2 ? inFormatOf(y, x) : y;
+    },
     gradient: (g, c) => [backward([g], c.attrs)],
   });
   const backward: PrimitiveCall<{ input: Shape; outputs: Shape }> = primitive({
@@ -431,11 +439,15 @@ function adaptiveAverageOf(name: string, dims: number, args: readonly unknown[])
     return adaptiveAverageOps[2]([plane], { input: plane.sizes, outputs: [1, ...sizes] }).squeeze(-2);
   }
   // One window is a mean, which is what PyTorch records too.
-  if (sizes.every((s) => s === 1))
-    return x.mean(
+  if (sizes.every((s) => s === 1)) {
+    const y = x.mean(
       sizes.map((_, d) => d - dims),
       true,
     );
+    // The same elements: only the strides of dimensions of size 1 change.
+    if (dims === 2 && prefersChannelsLast(x.sizes, x.strides)) y.strides = channelsLastStrides(y.sizes);
+    return y;
+  }
   return adaptiveAverageOps[dims]([x], { input: x.sizes, outputs: sizes });
 }
 

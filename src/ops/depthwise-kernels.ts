@@ -99,6 +99,7 @@ function layOut(
   padding: Shape,
   extents: readonly (readonly number[])[],
   least: readonly [rows: number, columns: number],
+  reused?: Planes,
 ): Planes {
   const [samples, channels, height, width] = x.sizes;
   const rows = residuesOf(height, stride[0], padding[0], extents[0]);
@@ -110,8 +111,9 @@ function layOut(
   const residue = samples * channels * plane + most(rows) * pitch + most(columns);
   // What is read after the last class: the ends of rows that nobody needs.
   const slack = Math.max(...extents[0]) * pitch + Math.max(...extents[1]);
-  const tensor = allocate(x.dtype, [rows.length * columns.length * residue + slack]);
-  fillWith(tensor, 0);
+  const tensor = reused?.tensor ?? allocate(x.dtype, [rows.length * columns.length * residue + slack]);
+  // Zeros stay where they are as long as the sizes do.
+  if (reused === undefined) fillWith(tensor, 0);
   rows.forEach((r, i) => {
     columns.forEach((c, j) => {
       if (r.count === 0 || c.count === 0) return;
@@ -175,18 +177,46 @@ function tapLines(planes: Planes, w: Tensor, g: PlaneGeometry): TapLine[] {
   return lines;
 }
 
-function layOutInput(x: Tensor, kernel: Shape, positions: Shape, g: PlaneGeometry): Planes {
+function layOutInput(x: Tensor, kernel: Shape, positions: Shape, g: PlaneGeometry, reused?: Planes): Planes {
   const extents = kernel.map((k, d) => extentsOf(k, g.stride[d], g.dilation[d], positions[d]));
-  return layOut(x, g.stride, g.padding, extents, [positions[0], positions[1]]);
+  return layOut(x, g.stride, g.padding, extents, [positions[0], positions[1]], reused);
+}
+
+/** Elements of samples that are laid out at a time: planes that stay in the cache save half of the time. */
+const PART_ELEMENTS = 2 ** 18;
+
+/**
+ * Calls `body` with equal parts of two tensors along the samples, and maybe with one smaller part at the end. It returns the
+ * planes that it used; the next part gets them if it is as large.
+ */
+function eachPart(x: Tensor, y: Tensor, body: (x: Tensor, y: Tensor, reused: Planes | undefined) => Planes): void {
+  const samples = x.sizes[0];
+  const wanted = Math.ceil(Math.max(x.count, y.count) / PART_ELEMENTS);
+  const step = Math.ceil(samples / Math.min(samples, wanted));
+  const part = (t: Tensor, from: number): Tensor => {
+    const sizes = [Math.min(step, samples - from), ...t.sizes.slice(1)];
+    return new Tensor(t.storage, t.dtype, sizes, t.strides, t.offset + from * t.strides[0]);
+  };
+  let planes: Planes | undefined;
+  for (let from = 0; from < samples; from += step) {
+    if (planes !== undefined && from + step > samples) {
+      planes.tensor.storage.free();
+      planes = undefined;
+    }
+    planes = body(part(x, from), part(y, from), planes);
+  }
+  planes?.tensor.storage.free();
 }
 
 /** y = x * w + bias, one filter for each channel. `y` is allocated and contiguous. */
 export function depthwise(x: Tensor, w: Tensor, bias: Tensor | null, y: Tensor, geometry: Geometry): void {
   const g = planeGeometry(geometry);
   const [input, weight, output] = [image(x), image(w), image(y)];
-  const source = layOutInput(input, weight.sizes.slice(2), output.sizes.slice(2), g);
-  sumTaps(source, tapLines(source, weight, g), weight, bias, output);
-  source.tensor.storage.free();
+  eachPart(input, output, (from, to, reused) => {
+    const source = layOutInput(from, weight.sizes.slice(2), to.sizes.slice(2), g, reused);
+    sumTaps(source, tapLines(source, weight, g), weight, bias, to);
+    return source;
+  });
 }
 
 /**
@@ -203,35 +233,37 @@ export function depthwiseTransposed(y: Tensor, w: Tensor, bias: Tensor | null, x
   const before = reached.map((own) => Math.max(0, ...own.map((p) => (p.taps - 1) * p.positionStep - p.position)));
   const extents = reached.map((own, d) => Math.max(0, ...own.map((p) => p.position + before[d] + p.count)));
   const least = phases.map((own) => Math.max(...own.map((p) => p.count)));
-  const source = layOut(input, [1, 1], before, [[extents[0]], [extents[1]]], [least[0], least[1]]);
-  for (const [rows, columns] of combinations(phases)) {
-    const part = new Tensor(
-      output.storage,
-      output.dtype,
-      [output.sizes[0], output.sizes[1], rows.count, columns.count],
-      [output.strides[0], output.strides[1], output.strides[2] * stride[0], output.strides[3] * stride[1]],
-      output.offset + rows.start * output.strides[2] + columns.start * output.strides[3],
-    );
-    if (rows.taps === 0 || columns.taps === 0) {
-      if (bias === null) fillWith(part, 0);
-      else copyInto(part, new Tensor(bias.storage, bias.dtype, part.sizes, [0, bias.strides[0], 0, 0], bias.offset));
-      continue;
+  eachPart(input, output, (from, to, reused) => {
+    const source = layOut(from, [1, 1], before, [[extents[0]], [extents[1]]], [least[0], least[1]], reused);
+    for (const [rows, columns] of combinations(phases)) {
+      const part = new Tensor(
+        to.storage,
+        to.dtype,
+        [to.sizes[0], to.sizes[1], rows.count, columns.count],
+        [to.strides[0], to.strides[1], to.strides[2] * stride[0], to.strides[3] * stride[1]],
+        to.offset + rows.start * to.strides[2] + columns.start * to.strides[3],
+      );
+      if (rows.taps === 0 || columns.taps === 0) {
+        if (bias === null) fillWith(part, 0);
+        else copyInto(part, new Tensor(bias.storage, bias.dtype, part.sizes, [0, bias.strides[0], 0, 0], bias.offset));
+        continue;
+      }
+      const lines: TapLine[] = [];
+      for (let i = 0; i < rows.taps; i++) {
+        const row = rows.position + before[0] - i * rows.positionStep;
+        const column = columns.position + before[1] - (columns.taps - 1) * columns.positionStep;
+        const taps = Array.from({ length: columns.taps }, (_, j) => ({
+          distance: j * columns.positionStep,
+          weight:
+            (rows.tap + i * rows.tapStep) * weight.strides[2] +
+            (columns.tap + (columns.taps - 1 - j) * columns.tapStep) * weight.strides[3],
+        }));
+        lines.push({ offset: row * source.pitch + column, taps });
+      }
+      sumTaps(source, lines, weight, bias, part);
     }
-    const lines: TapLine[] = [];
-    for (let i = 0; i < rows.taps; i++) {
-      const row = rows.position + before[0] - i * rows.positionStep;
-      const column = columns.position + before[1] - (columns.taps - 1) * columns.positionStep;
-      const taps = Array.from({ length: columns.taps }, (_, j) => ({
-        distance: j * columns.positionStep,
-        weight:
-          (rows.tap + i * rows.tapStep) * weight.strides[2] +
-          (columns.tap + (columns.taps - 1 - j) * columns.tapStep) * weight.strides[3],
-      }));
-      lines.push({ offset: row * source.pitch + column, taps });
-    }
-    sumTaps(source, lines, weight, bias, part);
-  }
-  source.tensor.storage.free();
+    return source;
+  });
 }
 
 /** The gradient of w: for each tap, Σ over samples and positions of y's gradient times what the tap reads of x. */

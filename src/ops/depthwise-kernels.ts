@@ -185,25 +185,30 @@ function layOutInput(x: Tensor, kernel: Shape, positions: Shape, g: PlaneGeometr
 /** Elements of samples that are laid out at a time: planes that stay in the cache save half of the time. */
 const PART_ELEMENTS = 2 ** 18;
 
+/** A part of a tensor along a dimension: `count` elements, or what is left, from `from` on. */
+function partOf(t: Tensor, dim: number, from: number, count: number): Tensor {
+  const sizes = t.sizes.slice();
+  sizes[dim] = Math.min(count, sizes[dim] - from);
+  return new Tensor(t.storage, t.dtype, sizes, t.strides, t.offset + from * t.strides[dim]);
+}
+
 /**
- * Calls `body` with equal parts of two tensors along the samples, and maybe with one smaller part at the end. It returns the
- * planes that it used; the next part gets them if it is as large.
+ * Calls `body` for equal parts, and maybe a smaller one at the end, of `size` samples or channels of tensors of `count` elements.
+ * It returns the planes that it used; the next part gets them if it is as large.
  */
-function eachPart(x: Tensor, y: Tensor, body: (x: Tensor, y: Tensor, reused: Planes | undefined) => Planes): void {
-  const samples = x.sizes[0];
-  const wanted = Math.ceil(Math.max(x.count, y.count) / PART_ELEMENTS);
-  const step = Math.ceil(samples / Math.min(samples, wanted));
-  const part = (t: Tensor, from: number): Tensor => {
-    const sizes = [Math.min(step, samples - from), ...t.sizes.slice(1)];
-    return new Tensor(t.storage, t.dtype, sizes, t.strides, t.offset + from * t.strides[0]);
-  };
+function eachPart(
+  size: number,
+  count: number,
+  body: (from: number, step: number, reused: Planes | undefined) => Planes,
+): void {
+  const step = Math.ceil(size / Math.min(size, Math.ceil(count / PART_ELEMENTS)));
   let planes: Planes | undefined;
-  for (let from = 0; from < samples; from += step) {
-    if (planes !== undefined && from + step > samples) {
+  for (let from = 0; from < size; from += step) {
+    if (planes !== undefined && from + step > size) {
       planes.tensor.storage.free();
       planes = undefined;
     }
-    planes = body(part(x, from), part(y, from), planes);
+    planes = body(from, step, planes);
   }
   planes?.tensor.storage.free();
 }
@@ -212,7 +217,8 @@ function eachPart(x: Tensor, y: Tensor, body: (x: Tensor, y: Tensor, reused: Pla
 export function depthwise(x: Tensor, w: Tensor, bias: Tensor | null, y: Tensor, geometry: Geometry): void {
   const g = planeGeometry(geometry);
   const [input, weight, output] = [image(x), image(w), image(y)];
-  eachPart(input, output, (from, to, reused) => {
+  eachPart(input.sizes[0], Math.max(input.count, output.count), (start, step, reused) => {
+    const [from, to] = [input, output].map((t) => partOf(t, 0, start, step)) as [Tensor, Tensor];
     const source = layOutInput(from, weight.sizes.slice(2), to.sizes.slice(2), g, reused);
     sumTaps(source, tapLines(source, weight, g), weight, bias, to);
     return source;
@@ -233,7 +239,8 @@ export function depthwiseTransposed(y: Tensor, w: Tensor, bias: Tensor | null, x
   const before = reached.map((own) => Math.max(0, ...own.map((p) => (p.taps - 1) * p.positionStep - p.position)));
   const extents = reached.map((own, d) => Math.max(0, ...own.map((p) => p.position + before[d] + p.count)));
   const least = phases.map((own) => Math.max(...own.map((p) => p.count)));
-  eachPart(input, output, (from, to, reused) => {
+  eachPart(input.sizes[0], Math.max(input.count, output.count), (start, step, reused) => {
+    const [from, to] = [input, output].map((t) => partOf(t, 0, start, step)) as [Tensor, Tensor];
     const source = layOut(from, [1, 1], before, [[extents[0]], [extents[1]]], [least[0], least[1]], reused);
     for (const [rows, columns] of combinations(phases)) {
       const part = new Tensor(
@@ -270,10 +277,30 @@ export function depthwiseTransposed(y: Tensor, w: Tensor, bias: Tensor | null, x
 export function depthwiseWeight(gradient: Tensor, x: Tensor, out: Tensor, geometry: Geometry): void {
   const g = planeGeometry(geometry);
   const [left, input, weight] = [image(gradient), image(x), image(out)];
+  eachPart(input.sizes[1], Math.max(input.count, left.count), (start, step, reused) =>
+    weightOfChannels(
+      partOf(left, 1, start, step),
+      partOf(input, 1, start, step),
+      partOf(weight, 0, start, step),
+      g,
+      reused,
+    ),
+  );
+}
+
+/** `depthwiseWeight` for some channels. Returns the planes of the input. */
+function weightOfChannels(
+  left: Tensor,
+  input: Tensor,
+  weight: Tensor,
+  g: PlaneGeometry,
+  reused: Planes | undefined,
+): Planes {
   const [samples, channels, rows, columns] = left.sizes;
-  const source = layOutInput(input, weight.sizes.slice(2), [rows, columns], g);
+  const source = layOutInput(input, weight.sizes.slice(2), [rows, columns], g, reused);
   // Zeros at the ends of rows, so that whole planes can be summed.
-  const flat = source.pitch === columns ? left.contiguousLayout : columns < LONG_ROW;
+  const whole = left.strides[3] === 1 && left.strides[2] === columns;
+  const flat = source.pitch === columns ? whole : columns < LONG_ROW;
   const factor = flat && source.pitch > columns ? layOutRows(left, source.pitch) : left;
   const [sn, sc, sh] = factor.strides;
   const lines = tapLines(source, weight, g);
@@ -283,11 +310,11 @@ export function depthwiseWeight(gradient: Tensor, x: Tensor, out: Tensor, geomet
     while (end < lines.length && taps + lines[end].taps.length <= MOST_SUMS) taps += lines[end++].taps.length;
     const some = lines.slice(i, end);
     const distances = some.map((line) => line.taps.map((tap) => tap.distance));
-    const key = `${out.dtype.id}:${distances.map((d) => d.join()).join(";")}`;
-    const kernel = weightKernels.get(key, () => weightKernel(out.dtype.name, distances));
+    const key = `${weight.dtype.id}:${distances.map((d) => d.join()).join(";")}`;
+    const kernel = weightKernels.get(key, () => weightKernel(weight.dtype.name, distances));
     launch(
       kernel,
-      [factor, source.tensor, out],
+      [factor, source.tensor, weight],
       [
         ...[channels, samples, flat ? 1 : rows, flat ? rows * source.pitch : columns],
         ...[sc, sn, sh],
@@ -300,7 +327,7 @@ export function depthwiseWeight(gradient: Tensor, x: Tensor, out: Tensor, geomet
     i = end;
   }
   if (factor !== left) factor.storage.free();
-  source.tensor.storage.free();
+  return source;
 }
 
 /** How many sums one kernel keeps in registers. */

@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
 const files = [
+  "backend/differential-long.ts",
   "memory/long.ts",
   "serialization/long.ts",
   "vision/models/states.test.ts",

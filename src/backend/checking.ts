@@ -224,7 +224,7 @@ export class CheckingBackend implements Backend {
 }
 
 /** Whether a value is as near to the reference as a correct backend's must be. NaN agrees with NaN, -0 with 0. */
-function agrees(got: Value, { after, error, dtype }: JournalEntry): boolean {
+export function agrees(got: Value, { after, error, dtype }: JournalEntry): boolean {
   if (got === after || (Number.isNaN(got) && Number.isNaN(after))) return true;
   if (error === 0) return false;
   if (error === Number.POSITIVE_INFINITY || Number.isNaN(error)) return true;

@@ -1,72 +1,13 @@
-/** Row kernels: random kernels against the interpreter, with and without relaxed SIMD and SIMD. */
+/** Row kernels, with and without relaxed SIMD and SIMD. `differential.test.ts` has random ones. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { CompiledKernel } from "../../src/backend/backend.ts";
 import { InterpreterBackend } from "../../src/backend/interpreter/interpreter.ts";
 import { WasmBackend } from "../../src/backend/wasm/index.ts";
 import { Axis, constant, Expr, load, param, stageValue } from "../../src/ir/expr.ts";
-import type { Kernel, ReduceOp, RowKernel } from "../../src/ir/kernel.ts";
+import type { ReduceOp, RowKernel } from "../../src/ir/kernel.ts";
 import { Launch } from "./launch.ts";
-import { RandomKernel, type Sample } from "./random-kernel.ts";
-
-type Values = (number | bigint)[];
-
-/** Whether two results are equal: exactly, or for inexact sums within some rounding errors of the values summed. */
-function close(a: number | bigint, b: number | bigint, tolerance: number): boolean {
-  if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return true;
-  return tolerance > 0 && Math.abs(Number(a) - Number(b)) <= tolerance;
-}
-
-function outputs(launch: Launch, kernel: Kernel, buffers: ReturnType<Launch["place"]>[]): Values[] {
-  return buffers.filter((_, i) => kernel.buffers[i].access !== "read").map((b) => launch.read(b));
-}
 
 const features = [{}, { relaxed: false }, { simd: false }];
-
-/** Runs the sample on the interpreter and on each variant of the backend; divided launches too. */
-function compare(sample: Sample, variants = features): void {
-  const { kernel } = sample;
-  const launch = new Launch(4);
-  const place = () => sample.data.map(({ dtype, values }) => launch.place(dtype, values));
-  const runIn = (compiled: CompiledKernel, splits: (units: number) => number[]): Values[] => {
-    const buffers = place();
-    const block = launch.block(kernel, buffers, sample.params);
-    const units = compiled.units(block);
-    const borders = [0, ...splits(units), units];
-    for (let i = 1; i < borders.length; i++) compiled.run(block, borders[i - 1], borders[i]);
-    return outputs(launch, kernel, buffers);
-  };
-  const expected = runIn(new InterpreterBackend(launch.memory, { fusedMultiplyAdd: false }).compile(kernel), () => []);
-  for (const variant of variants) {
-    const compiled = new WasmBackend(launch.memory, { features: variant }).compile(kernel);
-    const actual = runIn(compiled, () => []);
-    actual.forEach((values, b) => {
-      values.forEach((x, i) => {
-        if (!close(x, expected[b][i], sample.tolerance)) {
-          assert.fail(`${JSON.stringify(variant)} ${sample.text}: output ${b}[${i}] is ${x}, not ${expected[b][i]}`);
-        }
-      });
-    });
-    const divided = runIn(compiled, (units) => sample.splits(units));
-    assert.deepEqual(divided, actual, `divided: ${sample.text}`);
-  }
-}
-
-describe("row kernels against the interpreter", () => {
-  const kinds = ["map", "reduce", "row", "window"] as const;
-  for (const kind of kinds) {
-    test(`random ${kind} kernels`, () => {
-      for (let seed = 1; seed <= 50; seed++) compare(new RandomKernel(seed, kind).sample);
-    });
-  }
-  test("all lengths from 0 to 70", () => {
-    for (let n = 0; n <= 70; n++) {
-      for (const kind of ["map", "reduce", "row"] as const) {
-        compare(new RandomKernel(1000 + n, kind, [n]).sample, [{}]);
-      }
-    }
-  });
-});
 
 const n = new Axis("n", param("i32", 0));
 const map = (from: "float16" | "bfloat16" | "float32", to: typeof from): RowKernel => ({

@@ -18,7 +18,7 @@ export type BinaryOp =
   | "mul"
   | "div" // integers: truncates towards zero; division by zero gives 0, the op checks beforehand
   | "rem" // C's %, fmod for floats
-  | "min" // NaN if either is NaN
+  | "min" // NaN if either is NaN; beside a constant c, x > c ? c : x, so that -0 stays where c is 0
   | "max"
   | "and" // bool, i32, i64
   | "or"

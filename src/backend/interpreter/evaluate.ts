@@ -209,6 +209,11 @@ function step(e: Expr, args: readonly number[], kernel: Kernel, options: Evaluat
         const f = unaryFunction(e.op as UnaryOp, e.type);
         return (_, v) => f(v[a] as Value);
       }
+      if ((e.op === "min" || e.op === "max") && e.isFloat && e.args.some((x) => x.is(0))) {
+        const [x, zero] = (e.args[1] as Expr).is(0) ? [a, b] : [b, a];
+        const beyond = compareFunction(e.op === "max" ? "lt" : "gt");
+        return (_, v) => (beyond(v[x] as Value, 0) ? v[zero] : v[x]) as Value;
+      }
       const f = binaryFunction(e.op as BinaryOp, e.type);
       return (_, v) => f(v[a] as Value, v[b] as Value);
     }

@@ -11,6 +11,7 @@ import { type Lanes, TILE_GROUPS } from "./contraction-lanes.ts";
 import { emitAdjacent, emitGroupAdjacent } from "./contraction-pack.ts";
 import { rawElements } from "./elements.ts";
 import type { PlainOp } from "./opcodes.ts";
+import { constantOperand } from "./scalar.ts";
 
 export interface Stream extends AffineAccess {
   /** Whether the address differs between columns. */
@@ -108,7 +109,13 @@ class VectorValues {
         return;
       }
       if (node.op === "load") pushLoad(node);
-      else {
+      else if ((node.op === "min" || node.op === "max") && constantOperand(node) !== undefined) {
+        // As in row kernels: x < c ? c : x.
+        const fixed = constantOperand(node) as 0 | 1;
+        compute(node.args[1 - fixed]);
+        compute(node.args[fixed]);
+        f.op(`${shape as "f32x4"}.p${node.op}`);
+      } else {
         compute(node.args[0]);
         if (node.args.length > 1) compute(node.args[1]);
         if (node.op === "fma") {

@@ -89,7 +89,9 @@ export function errorRule(node: Expr, evaluate: (v: readonly Value[]) => Value):
       return type === "bool" ? (_, err) => Math.max(0, ...err) : exactWhereExact(() => Number.POSITIVE_INFINITY);
     case "cast":
       if (node.isFloat) return (_, err, r) => e(err, 0) + (e(err, 0) > 0 ? u * size(r) : 0);
-      return exactWhereExact((v, err, r) => bySampling(v, err, r, evaluate));
+      if (node.args[0].isFloat) return exactWhereExact((v, err, r) => bySampling(v, err, r, evaluate));
+      // Between integers: to a narrower type it wraps.
+      return node.args[0].type === "i64" ? exactWhereExact(() => Number.POSITIVE_INFINITY) : (_, err) => e(err, 0);
     case "sqrt":
     case "floor":
     case "ceil":

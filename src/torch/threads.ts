@@ -1,6 +1,7 @@
 /** How many threads share the work of a large operation. */
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError, ValueError } from "../errors.ts";
 import { pool } from "../ops/launch.ts";
+import { describe } from "../shape.ts";
 
 /**
  * Sets the number of threads that work on one operation, the calling one included. The default is the number of
@@ -41,10 +42,9 @@ export function get_num_interop_threads(): number {
 }
 
 function positive(name: string, threads: unknown): number {
-  if (typeof threads !== "number" || !Number.isInteger(threads)) {
-    const type = threads === null ? "None" : typeof threads === "number" ? "float" : typeof threads;
-    throw new RuntimeError(`${name} expects an int, but got ${type}`);
-  }
-  if (threads <= 0) throw new RuntimeError(`${name} expects a positive integer`);
-  return threads;
+  if (describe(threads) !== "int") throw new RuntimeError(`${name} expects an int, but got ${describe(threads)}`);
+  const count = Number(threads);
+  if (count <= 0) throw new RuntimeError(`${name} expects a positive integer`);
+  if (count >= 2 ** 31) throw new ValueError("Overflow when unpacking long");
+  return count;
 }

@@ -160,10 +160,14 @@ export class ThreadPool {
     open(control, this.epoch);
     Atomics.store(control, EPOCH, this.epoch);
     if (Atomics.load(control, SLEEPING) > 0) Atomics.notify(control, EPOCH);
+    let claimed = chunks;
     try {
       runChunks(control, this.epoch, () => run);
+    } catch (error) {
+      claimed = close(control, this.epoch);
+      throw error;
     } finally {
-      this.wait(control, chunks);
+      this.wait(control, claimed);
       close(control, this.epoch);
     }
     if (Atomics.load(control, FAILED) !== 0) {
@@ -196,6 +200,8 @@ export class ThreadPool {
 
   private dismiss(): void {
     this.size = 1;
+    // The words count sleepers that are no more.
+    this.control = null;
     for (const thread of this.threads.splice(0)) thread.terminate();
   }
 

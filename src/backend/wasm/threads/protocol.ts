@@ -43,9 +43,9 @@ export function open(control: Int32Array, epoch: number): void {
   Atomics.store(control, TICKET, epoch << TICKET_BITS);
 }
 
-/** After this no late worker can claim anything, whatever it has read before. */
-export function close(control: Int32Array, epoch: number): void {
-  Atomics.store(control, TICKET, (epoch << TICKET_BITS) | CLOSED);
+/** After this no late worker can claim anything, whatever it has read before. Gives how many chunks were claimed. */
+export function close(control: Int32Array, epoch: number): number {
+  return Atomics.exchange(control, TICKET, (epoch << TICKET_BITS) | CLOSED) & CLOSED;
 }
 
 /**

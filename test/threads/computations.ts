@@ -110,7 +110,7 @@ export function operations(torch: Torch): Readonly<Record<string, () => readonly
       return withGradients((...inputs) => F.scaled_dot_product_attention(inputs[0], inputs[1], inputs[2]), q, k, v);
     },
     "losses and embeddings": () => {
-      const targets = whole.select(0, 0).abs().remainder(1030);
+      const targets = whole.select(0, 0).slice(0, 0, 500).abs();
       const indices = whole.slice(0, 0, 200).abs();
       return [
         ...withGradients((x) => F.cross_entropy(x, targets), matrix),

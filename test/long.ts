@@ -9,6 +9,9 @@ import { join } from "node:path";
 const files = [
   "backend/differential-long.ts",
   "memory/long.ts",
+  "memory/soak.ts",
+  "reliability/functions.test.ts",
+  "threads/pool.test.ts",
   "serialization/long.ts",
   "vision/models/states.test.ts",
   "vision/models/models.test.ts",

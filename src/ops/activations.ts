@@ -312,7 +312,12 @@ const mishBackward = activationGradient({
 });
 const mishOp = activation({
   name: "mish",
-  kernel: (x) => x.mul(softplusOf(x).tanh()),
+  // With e = exp(x) and n = e (e + 2), tanh(log(1 + e)) = n / (n + 2), which is 1 from 20 on.
+  kernel: (x) => {
+    const e = x.min(20).exp();
+    const n = e.mul(e.add(2));
+    return x.mul(n.div(n.add(2)));
+  },
   backward: mishBackward,
   check: onlyFloat("mish_cpu"),
 });

@@ -19,7 +19,7 @@ export interface Training {
 }
 
 /** Trains on batches of random images of 32 × 32 whose class is the brightest of ten columns. */
-export function train(steps: number, batch: number, afterStep?: (step: number) => void): Training {
+export function train(steps: number, batch: number, afterStep?: (step: number, loss: number) => void): Training {
   torch.manual_seed(0);
   const net = makeNetwork();
   const optimizer = new SGD(net.parameters(), { lr: 0.01, momentum: 0.9 });
@@ -32,8 +32,9 @@ export function train(steps: number, batch: number, afterStep?: (step: number) =
     const loss = criterion(net(images), labels) as Tensor;
     loss.backward();
     optimizer.step();
-    losses.push(loss.item() as number);
-    afterStep?.(step);
+    const value = loss.item() as number;
+    losses.push(value);
+    afterStep?.(step, value);
   }
   return { losses, weights: [...net.parameters()] };
 }

@@ -312,10 +312,10 @@ const mishBackward = activationGradient({
 });
 const mishOp = activation({
   name: "mish",
-  // With e = exp(x) and n = e (e + 2), tanh(log(1 + e)) = n / (n + 2), which is 1 from 20 on.
+  // With e = exp(x) and n = e² + 2 e, tanh(log(1 + e)) = n / (n + 2), which is 1 from 20 on.
   kernel: (x) => {
     const e = x.min(20).exp();
-    const n = e.mul(e.add(2));
+    const n = e.fma(e, e.add(e));
     return x.mul(n.div(n.add(2)));
   },
   backward: mishBackward,

@@ -14,6 +14,7 @@ import { hostImports } from "../../src/backend/wasm/host.ts";
 import { emitRow } from "../../src/backend/wasm/row.ts";
 import { emitScatter } from "../../src/backend/wasm/scatter.ts";
 import type { Run } from "../../src/backend/wasm/threads/protocol.ts";
+import { emitWinograd } from "../../src/backend/wasm/winograd/index.ts";
 import type { Kernel } from "../../src/ir/kernel.ts";
 import type { Random } from "./random.ts";
 import type { Sample } from "./random-kernel.ts";
@@ -117,13 +118,15 @@ interface Compiled {
 }
 
 function compile(kernel: Kernel, { name, features, wide }: Variant, optimized: boolean): Compiled {
+  let code: Uint8Array<ArrayBuffer>;
   let units = reference.compile(kernel).units(BLOCK);
   let scratchBytes = 0;
-  let code: Uint8Array<ArrayBuffer>;
-  if (kernel.form === "contraction") {
-    const emitted = emitContraction(kernel, features);
-    units = emitted.units((slot) => view.getInt32(BLOCK + 8 * slot, true));
-    ({ bytes: code, scratchBytes } = emitted);
+  if (kernel.form === "contraction" || kernel.form === "winograd") {
+    const read = (slot: number): number => view.getInt32(BLOCK + 8 * slot, true);
+    const emitted = kernel.form === "winograd" ? emitWinograd(kernel, features) : emitContraction(kernel, features);
+    code = emitted.bytes;
+    units = emitted.units(read);
+    scratchBytes = emitted.scratchBytes(read);
   } else code = kernel.form === "row" ? emitRow(kernel, features).bytes : emitScatter(kernel, features);
   // Flags count when a function is first called; V8 shares the code of equal modules.
   v8.setFlagsFromString(optimized ? "--no-liftoff" : "--liftoff");

@@ -9,7 +9,7 @@ const names = variants.map(({ name }) => name).join(", ");
 for (const [kind, sample] of Object.entries(samples)) {
   test(`random ${kind} kernels: ${names}`, () => {
     const differential = new DifferentialTest();
-    for (let seed = 1; seed <= 40; seed++) differential.check(sample(seed));
+    for (let seed = 1; seed <= (kind === "winograd" ? 10 : 40); seed++) differential.check(sample(seed));
   });
 }
 

@@ -10,8 +10,8 @@ export function randomWinograd(seed: number): Sample {
   const tile = random.pick([2, 4] as const);
   const biased = random.chance(0.5);
   const wide = random.chance(0.2);
-  const [samples, channels, outputs] = [1 + random.below(3), 1 + random.below(4), 1 + random.below(wide ? 3 : 17)];
-  const [rows, columns] = [1 + random.below(10), wide ? 30 + random.below(60) : 1 + random.below(14)];
+  const [samples, channels, outputs] = [1 + random.below(2), 1 + random.below(3), 1 + random.below(wide ? 3 : 13)];
+  const [rows, columns] = [1 + random.below(7), wide ? 30 + random.below(50) : 1 + random.below(9)];
   const [top, left] = [random.below(3), random.below(3)];
   // At least one place of the filter lies in the padded image.
   const outRows = Math.max(1, rows + top + random.below(3) - 2);

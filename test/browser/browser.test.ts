@@ -20,6 +20,7 @@ import * as vision from "../../src/vision/index.ts";
 import { Chromium, findChromium } from "./chromium.ts";
 import { describeValue, resnetLogits, trainLeNet, transformedPicture } from "./computations.ts";
 import type { Result } from "./page.ts";
+import type { ThreadReport } from "./threads.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const checkpoints = join(root, "test", "golden", "checkpoints");
@@ -41,8 +42,8 @@ async function build(folder: string): Promise<void> {
   await promisify(execFile)(process.execPath, [compiler, ...flags], { cwd: root });
 }
 
-/** The page: names of the package are the files that package.json's `exports` says. */
-async function pageSource(): Promise<string> {
+/** The page, which runs the checks of a script: names of the package are the files that package.json's `exports` says. */
+async function pageSource(script: string): Promise<string> {
   const { name, exports } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   const imports: Record<string, string> = {};
   for (const [entry, target] of Object.entries<string | { default: string }>(exports)) {
@@ -53,7 +54,7 @@ async function pageSource(): Promise<string> {
 <script type="module">
   const post = (body) => fetch("/results", { method: "POST", body: JSON.stringify(body) });
   try {
-    const { runChecks } = await import("/page.ts");
+    const { runChecks } = await import("${script}");
     await post(await runChecks());
   } catch (error) {
     await post([{ name: "the page", milliseconds: 0, error: String(error.stack ?? error) }]);
@@ -95,7 +96,8 @@ async function madeFiles(): Promise<Map<string, string | Uint8Array>> {
     weight_map: { "layer.weight": "part-1.safetensors", "layer.bias": "part-2.safetensors" },
   };
   return new Map<string, string | Uint8Array>([
-    ["/", await pageSource()],
+    ["/", await pageSource("/page.ts")],
+    ["/threads", await pageSource("/threads.ts")],
     ["/favicon.ico", ""],
     ["/hashed.json", JSON.stringify({ name: hashed })],
     [`/hashed/${hashed}`, bytes],
@@ -113,8 +115,11 @@ async function madeFiles(): Promise<Map<string, string | Uint8Array>> {
   ]);
 }
 
-/** Serves the page, the built package and the files; `done` gets what the page posts. */
-async function startServer(dist: string, done: (results: Result[]) => void) {
+/** What makes a page cross-origin isolated, and lets it start workers. */
+const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
+/** Serves the pages, the built package and the files; `done` gets what the page posts. */
+async function startServer(dist: string, isolated: boolean, done: (results: Result[]) => void) {
   const files = await madeFiles();
   const requests = new Map<string, number>();
   const read = async (path: string): Promise<string | Uint8Array> => {
@@ -123,7 +128,8 @@ async function startServer(dist: string, done: (results: Result[]) => void) {
     if (path.startsWith("/dist/")) return readFile(join(dist, normalize(path.slice("/dist".length))));
     if (path.startsWith("/checkpoints/"))
       return readFile(join(checkpoints, normalize(path.slice("/checkpoints".length))));
-    return stripTypeScriptTypes(await readFile(join(import.meta.dirname, normalize(path)), "utf8"));
+    const folder = path.startsWith("/threads/") ? join(import.meta.dirname, "..") : import.meta.dirname;
+    return stripTypeScriptTypes(await readFile(join(folder, normalize(path)), "utf8"));
   };
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = new URL(request.url ?? "/", "http://page").pathname;
@@ -154,6 +160,7 @@ async function startServer(dist: string, done: (results: Result[]) => void) {
       // The cache of HTTP must not hide a request.
       "cache-control": "no-store",
       ...(path === "/shared.pt" ? { "access-control-allow-origin": "*" } : {}),
+      ...(isolated ? ISOLATED : {}),
     });
     if (path === "/cut-once.pt" && count === 1) {
       response.write(bytes.subarray(0, 100), () => setTimeout(() => response.destroy(), 100));
@@ -174,13 +181,13 @@ async function startServer(dist: string, done: (results: Result[]) => void) {
   };
 }
 
-async function resultsOfPage(program: string, dist: string): Promise<Result[]> {
+async function resultsOfPage(program: string, dist: string, path = "", isolated = false): Promise<Result[]> {
   let done: (results: Result[]) => void = () => {};
   const posted = new Promise<Result[]>((resolve) => {
     done = resolve;
   });
-  await using server = await startServer(dist, done);
-  await using chromium = await Chromium.open(program, server.address);
+  await using server = await startServer(dist, isolated, done);
+  await using chromium = await Chromium.open(program, server.address + path);
   const failed = async (why: string): Promise<never> => {
     throw new Error(`no results from ${program}, which ${why}:\n${chromium.log}`);
   };
@@ -225,6 +232,7 @@ test("the built package in Chromium", { skip: program === null && "no Chromium: 
   let results: Result[];
   try {
     await build(dist);
+    await t.test("threads, with and without cross-origin isolation", () => checkThreads(program as string, dist));
     results = await resultsOfPage(program as string, dist);
   } finally {
     await rm(dist, { recursive: true });
@@ -237,6 +245,24 @@ test("the built package in Chromium", { skip: program === null && "no Chromium: 
     "checks that did not run",
   );
 });
+
+/** The pool works where the page is isolated; without, there is one thread; results are the same to the bit. */
+async function checkThreads(program: string, dist: string): Promise<void> {
+  const reports: ThreadReport[] = [];
+  for (const isolated of [true, false]) {
+    const [{ error, value }] = await resultsOfPage(program, dist, "threads", isolated);
+    assert.equal(error, null);
+    reports.push(value as ThreadReport);
+  }
+  const [isolated, plain] = reports;
+  assert.deepEqual(isolated.shared, isolated.alone);
+  assert.deepEqual(plain.shared, plain.alone);
+  assert.deepEqual(plain.alone, isolated.alone);
+  const { chunks, own } = isolated;
+  assert.deepEqual([isolated.isolated, isolated.threads, isolated.workers], [true, 3, 2]);
+  assert.ok(chunks > 100 && own < 0.9 * chunks, `the page itself did ${own} of ${chunks} chunks`);
+  assert.deepEqual([plain.isolated, plain.threads, plain.workers, plain.chunks], [false, 1, 0, 0]);
+}
 
 async function checkResult(t: TestContext, result: Result, compared: Set<string>): Promise<void> {
   const { name, milliseconds, error, value } = result;

@@ -3,126 +3,69 @@
  * `softmax(scale · Q Kᵀ + mask)` and their product with V. Scores become weights in place, a causal mask is never in
  * memory, and operands are read where they lie, so heads that are slices of one projection are not copied.
  */
-import { type DType, float32 } from "../dtype.ts";
+import { float32 } from "../dtype.ts";
 import { computeType, constant, type Expr } from "../ir/expr.ts";
-import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
+import { broadcastStrides } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { contract } from "./define/contraction.ts";
+import {
+  blockRows,
+  flashProduct,
+  memoryOrder,
+  type Order,
+  part,
+  product,
+  scaledProduct,
+  type Triangle,
+  takesBlocks,
+} from "./attention-product.ts";
+import { fillWith } from "./copy.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { elementsOf } from "./memory.ts";
 import { allocate, type RowOperand, runRow } from "./row.ts";
 import { softmaxBackward } from "./softmax-gradient.ts";
-
-/** Order of a result's dimensions in memory, outermost first; null for the usual order. */
-export type Order = readonly number[] | null;
-
-/**
- * The order in which `x` has its dimensions in memory, for results that take its layout; null where that is the usual
- * one, or where it is no order of dimensions.
- */
-export function memoryOrder(x: Tensor): Order {
-  const { sizes, strides } = x;
-  const order = sizes.map((_, d) => d).sort((p, q) => strides[q] - strides[p] || p - q);
-  if (order.every((d, i) => d === i)) return null;
-  // Rows stay rows: kernels write them as vectors.
-  return order[order.length - 1] === sizes.length - 1 && strides.every((s) => s > 0) ? order : null;
-}
-
-function allocateInOrder(dtype: DType, sizes: Shape, order: Order): Tensor {
-  if (order === null || order.length !== sizes.length) return allocate(dtype, sizes);
-  const strides = new Array<number>(sizes.length);
-  let stride = 1;
-  for (let i = order.length - 1; i >= 0; i--) {
-    strides[order[i]] = stride;
-    stride *= Math.max(sizes[order[i]], 1);
-  }
-  return allocate(dtype, sizes, strides);
-}
-
-interface ProductAttrs {
-  readonly scale: number;
-  readonly dtype: DType;
-  readonly order: Order;
-}
-
-/** `scale · a b` for stacks of matrices, their batch dimensions broadcast. */
-function scaledProduct(a: Tensor, b: Tensor, { scale, dtype, order }: ProductAttrs): Tensor {
-  const batchA = a.sizes.slice(0, -2);
-  const batchB = b.sizes.slice(0, -2);
-  const batch = broadcastShapes(batchA, batchB);
-  const [m, k] = a.sizes.slice(-2);
-  const n = b.sizes[b.sizes.length - 1];
-  const out = allocateInOrder(dtype, [...batch, m, n], order);
-  if (out.count === 0) return out;
-  const [am, ak] = a.strides.slice(-2);
-  const [bk, bn] = b.strides.slice(-2);
-  const [om, on] = out.strides.slice(-2);
-  const scaled = scale !== 1;
-  contract({
-    name: "attention_product",
-    key: scaled ? ".scaled" : "",
-    sizes: { batch, m: [m], n: [n], k: [k] },
-    a: { tensor: a, batch: broadcastStrides(batchA, a.strides.slice(0, -2), batch), m: [am], k: [ak] },
-    b: { tensor: b, batch: broadcastStrides(batchB, b.strides.slice(0, -2), batch), k: [bk], n: [bn] },
-    out: { tensor: out, batch: out.strides.slice(0, -2), m: [om], n: [on] },
-    scalars: scaled ? [scale] : undefined,
-    epilogue: scaled ? (sum, _, [factor]) => sum.mul(factor) : undefined,
-  });
-  return out;
-}
-
-function productOp(nodeName: string): PrimitiveCall<ProductAttrs> {
-  const op: PrimitiveCall<ProductAttrs> = primitive<ProductAttrs>({
-    name: "_scaled_product",
-    nodeName,
-    compute: ([a, b], attrs) => scaledProduct(a, b, attrs),
-    gradient: (g, c) => {
-      const { scale } = c.attrs;
-      const gradient = (x: Tensor, y: Tensor, i: number): Tensor =>
-        product([x, y], { scale, dtype: c.dtype(i), order: i === 0 ? null : memoryOrder(c.input(1)) });
-      return [
-        c.needs(0) ? gradient(g, c.input(1).transpose(-2, -1), 0) : null,
-        c.needs(1) ? gradient(c.input(0).transpose(-2, -1), g, 1) : null,
-      ];
-    },
-    // The second factor is also asked for its layout.
-    saves: [[1], [0, 1]],
-  });
-  return op;
-}
-
-const product = productOp("UnsafeViewBackward");
-const flashProduct = productOp("ScaledDotProductFlashAttentionForCpuBackward");
 
 /** 0 as often as -inf, for `causalMask`. */
 let steps: Tensor | null = null;
 
 /**
  * The causal mask as a view of a few numbers: 0 up to the diagonal and -inf after it is the same sequence in every row, one
- * place further each time.
+ * place further each time. Its rows from `first` on.
  */
-function causalMask(rows: number, columns: number): Tensor {
-  const needed = Math.max(rows, columns);
+function causalMask(first: number, rows: number, columns: number): Tensor {
+  const needed = Math.max(first + rows, columns);
   if (steps === null || steps.count < 2 * needed) {
     const half = Math.max(256, 2 ** Math.ceil(Math.log2(needed)));
     steps = allocate(float32, [2 * half]);
     steps.storage.kept = true;
     (elementsOf(steps) as Float32Array).fill(0, 0, half).fill(Number.NEGATIVE_INFINITY, half);
   }
-  return new Tensor(steps.storage, float32, [rows, columns], [-1, 1], steps.count / 2 - 1);
+  return new Tensor(steps.storage, float32, [rows, columns], [-1, 1], steps.count / 2 - 1 - first);
 }
 
 interface WeightAttrs {
   readonly scale: number;
   readonly causal: boolean;
+  /** Whether the weights after the diagonal are left out in blocks. */
+  readonly blocks: boolean;
   /** Whether a row without any key has weights 0, not NaN. */
   readonly safe: boolean;
   /** Layouts of the gradients of query and key. */
   readonly orders: readonly [Order, Order];
 }
 
-/** Rows of scores become weights in place: `softmax(score + mask)`. */
-function softmaxOfScores(scores: Tensor, given: Tensor | null, { causal, safe }: WeightAttrs): void {
+/** The scores of each block of rows up to the diagonal become weights in place, and what comes after it 0. */
+function causalSoftmax(scores: Tensor, attrs: WeightAttrs): void {
+  const size = scores.sizes[scores.sizes.length - 1];
+  const step = blockRows(size);
+  for (let begin = 0; begin < size; begin += step) {
+    const end = Math.min(size, begin + step);
+    softmaxOfScores(part(scores, begin, end, 0, end), null, attrs, begin);
+    if (end < size) fillWith(part(scores, begin, end, end, size), 0);
+  }
+}
+
+/** Rows of scores, of which the first is row `first` of the mask, become weights in place: `softmax(score + mask)`. */
+function softmaxOfScores(scores: Tensor, given: Tensor | null, { causal, safe }: WeightAttrs, first = 0): void {
   const { sizes, strides } = scores;
   const type = computeType(scores.dtype.name);
   const infinity = constant(type, Number.NEGATIVE_INFINITY);
@@ -131,7 +74,7 @@ function softmaxOfScores(scores: Tensor, given: Tensor | null, { causal, safe }:
   const own: RowOperand = { tensor: scores, outer: strides.slice(0, -1), inner: strides.slice(-1) };
   const operands = [own];
   const masks = given === null ? [] : [given];
-  if (causal) masks.push(causalMask(sizes[sizes.length - 2], sizes[sizes.length - 1]));
+  if (causal) masks.push(causalMask(first, sizes[sizes.length - 2], sizes[sizes.length - 1]));
   for (const mask of masks) {
     const s = broadcastStrides(mask.sizes, mask.strides, sizes);
     operands.push({ tensor: mask, outer: s.slice(0, -1), inner: s.slice(-1) });
@@ -168,19 +111,22 @@ const weightsOp: PrimitiveCall<WeightAttrs> = primitive<WeightAttrs>({
   compute: ([query, key, mask], attrs) => {
     // Half precision is computed in float32 until the last product.
     const dtype = query.dtype.itemsize === 2 ? float32 : query.dtype;
-    const scores = scaledProduct(query, key.transpose(-2, -1), { scale: attrs.scale, dtype, order: null });
-    if (scores.count > 0) softmaxOfScores(scores, mask ?? null, attrs);
+    const triangle: Triangle = attrs.blocks ? "result" : "none";
+    const product = { scale: attrs.scale, dtype, order: null, triangle };
+    const scores = scaledProduct(query, key.transpose(-2, -1), product, true);
+    if (attrs.blocks) causalSoftmax(scores, attrs);
+    else if (scores.count > 0) softmaxOfScores(scores, mask ?? null, attrs);
     return scores;
   },
   gradient: (g, c) => {
-    const { scale, orders } = c.attrs;
+    const { scale, orders, blocks } = c.attrs;
     const weights = c.output();
     const scores = softmaxBackward([g, weights], { dim: weights.sizes.length - 1 });
-    const gradient = (x: Tensor, y: Tensor, i: number): Tensor =>
-      product([x, y], { scale, dtype: c.dtype(i), order: orders[i] });
+    const gradient = (x: Tensor, y: Tensor, i: number, triangle: Triangle): Tensor =>
+      product([x, y], { scale, dtype: c.dtype(i), order: orders[i], triangle: blocks ? triangle : "none" });
     return [
-      c.needs(0) ? gradient(scores, c.input(1), 0) : null,
-      c.needs(1) ? gradient(scores.transpose(-2, -1), c.input(0), 1) : null,
+      c.needs(0) ? gradient(scores, c.input(1), 0, "lower") : null,
+      c.needs(1) ? gradient(scores.transpose(-2, -1), c.input(0), 1, "upper") : null,
       c.inputCount > 2 && c.needs(2) ? scores : null,
     ];
   },
@@ -198,13 +144,17 @@ export function attentionWeights(
   options: { readonly scale: number; readonly causal: boolean; readonly safe: boolean },
 ): Tensor {
   const inputs = mask === null ? [query, key] : [query, key, mask];
-  return weightsOp(inputs, { ...options, orders: [memoryOrder(query), memoryOrder(key)] });
+  const blocks = options.causal && mask === null && takesBlocks(query.sizes.at(-2) ?? 0, key.sizes.at(-2) ?? 0);
+  return weightsOp(inputs, { ...options, blocks, orders: [memoryOrder(query), memoryOrder(key)] });
 }
 
 /**
  * Weights (…, L, S) times value (…, S, E), in the dtype of value. `order` is that of the result's dimensions in memory: with
- * the right one, joining the heads again copies nothing. `flash` says what the history names it.
+ * the right one, joining the heads again copies nothing. `flash` says what the history names it, `causal` that the weights
+ * after the diagonal are 0.
  */
-export function weightedValues(weights: Tensor, value: Tensor, order: Order, flash: boolean): Tensor {
-  return (flash ? flashProduct : product)([weights, value], { scale: 1, dtype: value.dtype, order });
+export function weightedValues(weights: Tensor, value: Tensor, order: Order, flash: boolean, causal = false): Tensor {
+  const blocks = causal && takesBlocks(weights.sizes.at(-2) ?? 0, weights.sizes.at(-1) ?? 0);
+  const triangle = blocks ? "lower" : "none";
+  return (flash ? flashProduct : product)([weights, value], { scale: 1, dtype: value.dtype, order, triangle });
 }

@@ -232,3 +232,37 @@ test("Transformer: masks, errors and custom parts", () => {
   const custom = new nn.Transformer({ ...options, custom_encoder: net.encoder as torch.nn.Module });
   assert.equal(custom.encoder, net.encoder);
 });
+
+// Behind a causal mask rows are taken in blocks; a given mask of the same meaning is not looked into.
+for (const length of [64, 71, 128, 300]) {
+  test(`causal attention over ${length} places is attention with a causal mask`, () => {
+    torch.manual_seed(length);
+    const mask = torch.ones(length, length, { dtype: torch.bool }).tril();
+    const together = torch.randn(2, length, 3, 8, { dtype: torch.float64 });
+    const inputs = [together, torch.randn(2, 3, length, 8, { dtype: torch.float64 }).transpose(1, 2), together.neg()];
+    const weight = torch.randn(2, 3, length, 8, { dtype: torch.float64 });
+    const results = [{ is_causal: true }, { attn_mask: mask }].map((options) => {
+      const [q, k, v] = inputs.map((x) => x.clone().requires_grad_());
+      const heads = [q, k, v].map((x) => x.transpose(1, 2));
+      const out = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], options);
+      const first = torch.autograd.grad(out.mul(weight).sum(), [q, k, v], { create_graph: true });
+      const norm = first.map((g) => g.square().sum()).reduce((a, b) => a.add(b));
+      return [out, ...first, ...torch.autograd.grad(norm, [q, k, v])];
+    });
+    results[0].forEach((value, i) => {
+      assert.ok(torch.allclose(value, results[1][i], 1e-9, 1e-11), `result ${i}`);
+    });
+  });
+}
+
+test("what comes after a place does not reach it, whatever it is", () => {
+  const q = torch.randn(1, 2, 80, 16);
+  const k = torch.randn(1, 2, 80, 16);
+  const v = torch.randn(1, 2, 80, 16);
+  const before = F.scaled_dot_product_attention(q, k, v, { is_causal: true });
+  // The last block: PyTorch, too, multiplies what is masked within a block by 0.
+  k.narrow(2, 64, 16).fill_(Number.POSITIVE_INFINITY);
+  v.narrow(2, 64, 16).fill_(Number.NaN);
+  const after = F.scaled_dot_product_attention(q, k, v, { is_causal: true });
+  assert.ok(torch.equal(before.narrow(2, 0, 64), after.narrow(2, 0, 64)));
+});

@@ -1,7 +1,8 @@
 /** Scaled dot-product attention: https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html */
 import { bool as BOOL, cppTypeName, float32, scalarTypeName } from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
-import { attentionWeights, memoryOrder, type Order, weightedValues } from "../../ops/attention.ts";
+import { attentionWeights, weightedValues } from "../../ops/attention.ts";
+import { memoryOrder, type Order } from "../../ops/attention-product.ts";
 import { zeros } from "../../ops/creation.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { dropout as dropoutOp } from "../../ops/dropout.ts";
@@ -159,7 +160,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
     const factor = scale ?? (width === 0 ? 1 : 1 / Math.sqrt(width));
     let weights = attentionWeights(q, k, mask, { scale: factor, causal, safe: true });
     if (p > 0) weights = dropoutOp(weights, p, true);
-    return weightedValues(weights, v, order ?? memoryOrder(q), takesFlash(q, k, v, mask, p));
+    return weightedValues(weights, v, order ?? memoryOrder(q), takesFlash(q, k, v, mask, p), causal);
   };
   return gqa ? groupedAttention(q, k, v, mask, attend) : attend(q, k, v, mask);
 }

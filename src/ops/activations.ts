@@ -11,6 +11,7 @@ import { activationGradient, type GradientOptions, thresholdBackward } from "./a
 import { type CallOptions, PointwiseOp, type PointwiseSpec, type Scalars } from "./define/pointwise.ts";
 import { bind } from "./define/schema.ts";
 import { onlyFloat } from "./kernels/guards.ts";
+import { softplusTail } from "./kernels/log-exp.ts";
 import { sigmoid } from "./special.ts";
 import { tanh } from "./trigonometric.ts";
 
@@ -294,7 +295,7 @@ export function silu(input: Tensor, inplace: boolean | InplaceOption = false): T
 }
 
 /** log(1 + exp(x)) without overflow. */
-const softplusOf = (x: Expr): Expr => x.max(0).add(x.abs().neg().exp().fn("log1p"));
+const softplusOf = (x: Expr): Expr => x.max(0).add(softplusTail(x));
 
 const mishBackward = activationGradient({
   name: "mish_backward",
@@ -462,7 +463,7 @@ const logSigmoidBackward = activationGradient({
 });
 const logSigmoidOp = activation({
   name: "log_sigmoid",
-  kernel: (x) => x.min(0).sub(x.abs().neg().exp().fn("log1p")),
+  kernel: (x) => x.min(0).sub(softplusTail(x)),
   backward: logSigmoidBackward,
   check: onlyFloat("log_sigmoid_cpu"),
 });

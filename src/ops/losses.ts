@@ -9,6 +9,7 @@ import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { allocateLike } from "./define/layout.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
+import { softplusTail } from "./kernels/log-exp.ts";
 import { allocate, type RowOperand, runRow } from "./row.ts";
 
 export type Reduction = "none" | "mean" | "sum";
@@ -148,6 +149,17 @@ export const mseLoss: Loss = loss({
   slopeOf: (v) => differenceOf(v).mul(2),
 });
 
+/** |x − y|, where no gradient is wanted: with one it is made of ordinary ops, as in PyTorch. */
+export const l1Loss: Loss = loss({
+  name: "l1_loss",
+  kernel: (v) => difference(v).abs(),
+  slope: (v) => {
+    const d = difference(v);
+    return d.gt(0).select(constant(d.type, 1), d.lt(0).select(constant(d.type, -1), d));
+  },
+  slopeOf: (v) => differenceOf(v).sgn(),
+});
+
 /** (x − y)² / 2β where |x − y| < β, else |x − y| − β / 2. */
 export const smoothL1Loss: Loss = loss({
   name: "smooth_l1_loss",
@@ -208,7 +220,7 @@ export const binaryCrossEntropy: Loss = loss({
 });
 
 /** ln σ(x), without overflow. */
-const logSigmoid = (x: Expr): Expr => x.min(constant(x.type, 0)).sub(x.abs().neg().exp().fn("log1p"));
+const logSigmoid = (x: Expr): Expr => x.min(constant(x.type, 0)).sub(softplusTail(x));
 const logSigmoidOf = (x: Tensor): Tensor => x.clamp_max(0).sub(x.abs().neg().exp().log1p());
 
 /**

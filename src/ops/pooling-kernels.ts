@@ -8,7 +8,7 @@ import * as dt from "../dtype.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
 import type { Kernel, Stage } from "../ir/kernel.ts";
 import { type Shape, sameShape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 import { copied, fillWith } from "./copy.ts";
 import { KernelCache, launch } from "./launch.ts";
 import { canSeparate, separableAverage } from "./pooling-separable.ts";
@@ -31,6 +31,9 @@ import {
 import { allocate } from "./row.ts";
 
 const cache = new KernelCache<string>();
+
+/** As many as stay in a third-level cache beside others; fewer would cost more in launches than they save. */
+const CACHED_ELEMENTS = 2 ** 20;
 
 interface WindowLoops {
   readonly outer: Axis[];
@@ -189,8 +192,10 @@ function maxPoolKernel(mode: PoolMode, dims: number, dtype: DType): Kernel {
 /** Adds each element of `g` to the element of a plane that its index names. */
 export function scatterToPlanes(g: Tensor, indices: Tensor, sizes: Shape, dims: number): Tensor {
   const out = allocate(g.dtype, sizes);
-  fillWith(out, 0);
-  if (g.count === 0) return out;
+  if (g.count === 0) {
+    fillWith(out, 0);
+    return out;
+  }
   const kernel = cache.get(`scatter:${g.dtype.id}`, () => {
     const p = new Parameters();
     const planes = new Axis("plane", p.next());
@@ -214,7 +219,20 @@ export function scatterToPlanes(g: Tensor, indices: Tensor, sizes: Shape, dims: 
     };
   });
   const planes = planesOf(out, dims);
-  launch(kernel, [compact(g), compact(indices), out], [planes, g.count / planes, out.count / planes]);
+  const size = out.count / planes;
+  const step = Math.max(1, Math.floor(CACHED_ELEMENTS / size));
+  const tensors = [
+    [compact(g), g.count / planes],
+    [compact(indices), g.count / planes],
+    [out, size],
+  ] as const;
+  // Planes that have just been filled are still in the cache when they are written to.
+  for (let first = 0; first < planes; first += step) {
+    const count = Math.min(step, planes - first);
+    const parts = tensors.map(([t, own]) => new Tensor(t.storage, t.dtype, [count * own], [1], t.offset + first * own));
+    fillWith(parts[2], 0);
+    launch(kernel, parts, [count, g.count / planes, size]);
+  }
   return out;
 }
 

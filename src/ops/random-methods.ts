@@ -2,6 +2,7 @@
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
+import { constant } from "../ir/expr.ts";
 import * as draw from "../random/distributions.ts";
 import type { Generator } from "../random/generator.ts";
 import { broadcastStrides, shapeText } from "../shape.ts";
@@ -13,7 +14,7 @@ import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { elementsOf, floatsOf } from "./memory.ts";
 import { fillInOrder, type GeneratorOption, generatorOf, randomInplace } from "./random-fill.ts";
-import { allocate } from "./row.ts";
+import { allocate, runRow } from "./row.ts";
 
 const uniformOp = randomInplace("uniform_", "UniformBackward", (array, generator, [from, to], dtype) =>
   draw.uniform_(array, generator, from as number, to as number, dtype),
@@ -199,8 +200,44 @@ function probabilities(p: Tensor, target: Tensor): Tensor {
   return out;
 }
 
+let verdict: Tensor | undefined;
+
+/** Uniform samples are drawn into the target, and compared there. */
+function fillBernoulliByKernel(target: Tensor, chances: Tensor, generator: Generator): void {
+  const { count } = target;
+  verdict ??= allocate(dt.bool, []);
+  runRow({
+    name: "bernoulli_check",
+    key: "bernoulli_check",
+    outer: [],
+    inner: [count],
+    operands: [
+      { tensor: chances, outer: [], inner: [1] },
+      { tensor: verdict, outer: [], inner: [0] },
+    ],
+    outputs: 1,
+    build: ([p], row) => row.store(1, row.reduce("max", p.ge(0).and(p.le(1)).not())),
+  });
+  draw.checkProbabilities(elementsOf(verdict)[0] === 0);
+  fillInOrder(target, (array) => draw.uniform_(array, generator));
+  const operand = (tensor: Tensor) => ({ tensor, outer: [1], inner: [] });
+  runRow({
+    name: "bernoulli",
+    key: "bernoulli",
+    outer: [count],
+    inner: [],
+    operands: [operand(target), operand(chances), operand(target)],
+    outputs: 1,
+    build: ([u, p], row) => row.store(2, u.lt(p).select(constant("f32", 1), 0)),
+  });
+}
+
 function fillBernoulli(target: Tensor, p: Tensor, generator: Generator): void {
   const chances = probabilities(p, target);
+  if (target.dtype === dt.float32 && chances.dtype === dt.float32 && target.contiguousLayout && target.count > 0) {
+    fillBernoulliByKernel(target, chances, generator);
+    return;
+  }
   const values = elementsOf(chances).slice() as Float32Array | Float64Array;
   fillInOrder(target, (array) => draw.bernoulli_tensor_(array, generator, values, target.dtype));
 }

@@ -19,5 +19,13 @@ export { random_, randperm } from "./integers.ts";
 export { multinomial } from "./multinomial.ts";
 export { log_normal_, normal_ } from "./normal.ts";
 export { binomial, poisson, standard_gamma } from "./rejection.ts";
-export { bernoulli_, bernoulli_tensor_, cauchy_, dropout_mask_, exponential_, geometric_ } from "./transforms.ts";
+export {
+  bernoulli_,
+  bernoulli_tensor_,
+  cauchy_,
+  checkProbabilities,
+  dropout_mask_,
+  exponential_,
+  geometric_,
+} from "./transforms.ts";
 export { uniform_ } from "./uniform.ts";

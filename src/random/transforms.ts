@@ -28,6 +28,16 @@ export function bernoulli_(
   });
 }
 
+/** Throws where probabilities are not `valid`. */
+export function checkProbabilities(valid: boolean): void {
+  check(
+    valid,
+    () =>
+      "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be improved?  If so, " +
+      "please report an enhancement request to PyTorch.)",
+  );
+}
+
 /**
  * `torch.bernoulli(p)` and `Tensor.bernoulli_(p)` with a tensor of probabilities, element by element. float64
  * probabilities are compared with float64 uniforms, two words a sample; those of the other types, given here as their
@@ -41,17 +51,7 @@ export function bernoulli_tensor_(
 ): void {
   let valid = true;
   for (let i = 0; i < out.length; i++) if (!(p[i] >= 0 && p[i] <= 1)) valid = false;
-  check(
-    valid,
-    () =>
-      "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message be improved?  If so, " +
-      "please report an enhancement request to PyTorch.)",
-  );
-  if (out instanceof Float32Array && p instanceof Float32Array) {
-    fillUniform24(out, 0, out.length, generator);
-    for (let i = 0; i < out.length; i++) out[i] = out[i] < p[i] ? 1 : 0;
-    return;
-  }
+  checkProbabilities(valid);
   const wide = p instanceof Float64Array;
   const values = new Float64Array(Math.min(1024, out.length));
   for (let start = 0; start < out.length; start += 1024) {

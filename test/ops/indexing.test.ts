@@ -183,3 +183,35 @@ test("view(dtype) reads the same bits", () => {
     message: "self.size(-1) must be divisible by 2 to view Float as Double (different element sizes), but got 3",
   });
 });
+
+test("one bad index among many is found and named", () => {
+  const x = torch.randn(50, 3);
+  for (const bad of [50, -1, 2 ** 31, -(2 ** 40)]) {
+    const index = torch.arange(1000).remainder(50);
+    index.index_put_([torch.tensor([777])], torch.tensor([bad]));
+    assert.throws(() => x.index_select(0, index), /index out of range in self/);
+    assert.throws(() => x.index_add_(0, index, torch.ones(1000, 3)), /index/);
+    const wide = index.unsqueeze(1).expand([1000, 3]);
+    assert.throws(() => x.gather(0, wide), new RegExp(`index ${bad} is out of bounds for dimension 0 with size 50`));
+    if (bad !== -1) assert.throws(() => x.index([index]), new RegExp(`index ${bad} is out of bounds`));
+  }
+  const fine = torch.arange(1000).remainder(100).sub(50);
+  assert.ok(x.index([fine]).equal(x.index_select(0, fine.remainder(50))));
+});
+
+test("rows of many widths, gathered and added", () => {
+  for (const width of [1, 3, 4, 17, 40]) {
+    const x = torch.randn(20, width);
+    const index = torch.randint(0, 20, [300]);
+    const rows = x.index_select(0, index);
+    const numbers = index.tolist() as number[];
+    const list = x.tolist() as number[][];
+    assert.deepEqual(
+      rows.tolist(),
+      numbers.map((i) => list[i]),
+    );
+    const sums = list.map((row) => row.map(() => 0));
+    for (const i of numbers) sums[i] = sums[i].map((v, c) => Math.fround(v + list[i][c]));
+    assert.deepEqual(torch.zeros(20, width).index_add_(0, index, rows).tolist(), sums);
+  }
+});

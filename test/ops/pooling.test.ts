@@ -138,3 +138,26 @@ test("average pooling and its gradient, with every way to divide", () => {
     }
   }
 });
+
+test("adaptive averages and their gradients: even, uneven and growing shares", () => {
+  for (const [h, w, oh, ow] of [
+    [8, 12, 4, 3],
+    [13, 13, 6, 6],
+    [7, 7, 7, 7],
+    [3, 5, 7, 5],
+    [5, 6, 10, 4],
+    [6, 1, 2, 3],
+  ]) {
+    const x = torch.randn(2, 3, h, w, { dtype: torch.float64 }).requires_grad_();
+    const y = F.adaptive_avg_pool2d(x, [oh, ow]);
+    for (let i = 0; i < oh; i++) {
+      for (let j = 0; j < ow; j++) {
+        const [top, left] = [Math.floor((i * h) / oh), Math.floor((j * w) / ow)];
+        const [bottom, right] = [Math.ceil(((i + 1) * h) / oh), Math.ceil(((j + 1) * w) / ow)];
+        const mean = x.index(["...", new torch.Slice(top, bottom), new torch.Slice(left, right)]).mean([2, 3]);
+        assert.ok(torch.allclose(y.index(["...", i, j]), mean));
+      }
+    }
+    assert.ok(torch.autograd.gradcheck((t: torch.Tensor) => F.adaptive_avg_pool2d(t, [oh, ow]), [x]));
+  }
+});

@@ -1,9 +1,10 @@
 /** Losses of numbers and of distributions. */
+import { is_grad_enabled } from "../../autograd/mode.ts";
 import * as dt from "../../dtype.ts";
 import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { int64Hint } from "../../ops/kernels/guards.ts";
-import { huberLoss, type Loss, mseLoss, smoothL1Loss } from "../../ops/losses.ts";
+import { huberLoss, type Loss, l1Loss, mseLoss, smoothL1Loss } from "../../ops/losses.ts";
 import { broadcastShapes, sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { checked, legacyReduction, type Reduction, type ReductionOptions, reduced } from "./reduction.ts";
@@ -93,6 +94,8 @@ export function l1_loss(
   ) as [Tensor, Tensor, boolean | null, boolean | null, string, Tensor | null];
   const kind = checked(legacyReduction(average, reduces, how));
   const [a, b] = paired(x, y);
+  const recorded = is_grad_enabled() && (a.requires_grad || b.requires_grad);
+  if (w === null && !recorded && a.dtype.is_floating_point) return l1Loss([a, b], kind);
   const losses = a.sub(b).abs();
   return w === null ? reduced(losses, kind) : weightedMean(losses, w, kind);
 }

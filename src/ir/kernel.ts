@@ -91,6 +91,8 @@ export type ScatterMode = "set" | "add" | "mul" | "min" | "max";
 export interface ScatterKernel extends KernelBase {
   readonly form: "scatter";
   readonly axes: readonly Axis[];
+  /** Different indices of the first axis write to different elements, so that a launch may be divided between them. */
+  readonly disjoint?: boolean;
   readonly mode: ScatterMode;
   readonly buffer: number;
   readonly index: Expr;

@@ -212,6 +212,7 @@ export function scatterToPlanes(g: Tensor, indices: Tensor, sizes: Shape, dims: 
       ],
       params: p.types,
       axes: [planes, elements],
+      disjoint: true,
       mode: "add",
       buffer: 2,
       index: planes.index.mul(size).add(load("i64", 1, at).cast("i32")),

@@ -31,6 +31,8 @@ export interface WasmBackendOptions {
 
 /** Work of a chunk, in estimated nanoseconds. */
 const CHUNK_WORK = 10_000;
+/** Nanoseconds that a scatter takes for an element. */
+const SCATTER_COST = 1.5;
 /** Chunks of maps are whole multiples of this many elements, so that no two threads write to one cache line. */
 const CHUNK_ELEMENTS = 64;
 /** What is taken for the length of rows that have different ones. */
@@ -123,7 +125,16 @@ export class WasmBackend implements Backend {
   private compileScatter(kernel: ScatterKernel): CompiledKernel {
     const bytes = emitScatter(kernel, this.features, this.limits);
     const units = this.unitCounter(kernel.axes, kernel.buffers.length);
-    return { kernel, run: instantiate(bytes, this.imports), units };
+    if (!kernel.disjoint) return { kernel, run: instantiate(bytes, this.imports), units };
+    const each = this.unitCounter(kernel.axes.slice(1), kernel.buffers.length);
+    const run = this.parallel(
+      bytes,
+      () => 0,
+      Math.ceil(LEAST_WORK / SCATTER_COST),
+      each,
+      (_, count) => SCATTER_COST * count,
+    );
+    return { kernel, run, units };
   }
 
   private unitCounter(axes: readonly Axis[], slots: number): (block: number) => number {

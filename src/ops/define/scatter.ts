@@ -142,6 +142,15 @@ export function gatherInto(out: Tensor, source: Tensor, access: Access): void {
   launch(kernel, tensors, parameters(loops, access.indices), numelOf(loops.sizes));
 }
 
+/** Whether the first loop moves on by more than what the others and all indices together can reach. */
+function isDisjoint({ sizes, strides: [target] }: Plan, indices: readonly IndexOperand[]): boolean {
+  if (sizes.length === 0) return false;
+  let reach = 0;
+  for (let d = 1; d < sizes.length; d++) reach += (sizes[d] - 1) * Math.abs(target[d]);
+  for (const { size, stride } of indices) reach += (size - 1) * Math.abs(stride);
+  return Math.abs(target[0]) > reach;
+}
+
 /**
  * `target[position(i)] = mode(…, source[i] · alpha)` in the iteration's order. `sourceStrides` are along the iteration's
  * dimensions. Indices have been checked; `source` shares no memory with `target`.
@@ -159,26 +168,31 @@ export function scatterInto(
   const tensors = [target, source, ...access.indices.map((i) => i.tensor)];
   const scaled = alpha !== 1;
   const type = computeType(target.dtype.name);
-  const kernel = cache.get(`scatter|${mode}|${scaled}|${keyOf(loops, tensors, access.indices)}`, (): Kernel => {
-    const { types, axes, position, other } = build(loops, access.indices);
-    let value = load(computeType(source.dtype.name), 1, other).cast(type);
-    if (scaled) {
-      types.push(type === "bool" ? "i32" : type);
-      const factor = param(types[types.length - 1], types.length - 1);
-      value = type === "bool" ? value.and(factor.cast("bool")) : value.mul(factor);
-    }
-    return {
-      form: "scatter",
-      name: `scatter_${mode}`,
-      buffers: tensors.map((t, k) => ({ dtype: t.dtype.name, access: k === 0 ? "readwrite" : "read" })),
-      params: types,
-      axes,
-      mode,
-      buffer: 0,
-      index: position,
-      value,
-    };
-  });
+  const disjoint = isDisjoint(loops, access.indices);
+  const kernel = cache.get(
+    `scatter|${mode}|${scaled}|${disjoint}|${keyOf(loops, tensors, access.indices)}`,
+    (): Kernel => {
+      const { types, axes, position, other } = build(loops, access.indices);
+      let value = load(computeType(source.dtype.name), 1, other).cast(type);
+      if (scaled) {
+        types.push(type === "bool" ? "i32" : type);
+        const factor = param(types[types.length - 1], types.length - 1);
+        value = type === "bool" ? value.and(factor.cast("bool")) : value.mul(factor);
+      }
+      return {
+        form: "scatter",
+        name: `scatter_${mode}`,
+        buffers: tensors.map((t, k) => ({ dtype: t.dtype.name, access: k === 0 ? "readwrite" : "read" })),
+        params: types,
+        axes,
+        disjoint,
+        mode,
+        buffer: 0,
+        index: position,
+        value,
+      };
+    },
+  );
   const params: (number | bigint)[] = parameters(loops, access.indices);
   if (scaled) params.push(alpha);
   launch(kernel, tensors, params, numelOf(loops.sizes));

@@ -46,11 +46,11 @@ export function kindling(options: LibraryOptions): Promise<Contender> {
   );
 }
 
-/** Peers: the other libraries for JavaScript, at the versions in `package.json` here. */
+/** Peers: the other libraries for JavaScript, at the versions in `package.json` here. In Node not all of them have threads. */
 const PEERS = [
-  { library: "tfjs", name: "TensorFlow.js", package: "@tensorflow/tfjs-backend-wasm" },
-  { library: "jax", name: "jax-js", package: "@jax-js/jax" },
-  { library: "onnxruntime", name: "onnxruntime-node", package: "onnxruntime-node" },
+  { library: "tfjs", name: "TensorFlow.js", package: "@tensorflow/tfjs", threads: false },
+  { library: "jax", name: "jax-js", package: "@jax-js/jax", threads: false },
+  { library: "onnxruntime", name: "onnxruntime-node", package: "onnxruntime-node", threads: true },
 ] as const;
 
 /** Starts the peers, which get `patience` seconds for the first call of a row; one that does not start is left out and said so. */
@@ -59,6 +59,7 @@ export async function peers(threads: number, patience: number): Promise<Contende
   const { dependencies } = readJson("package.json") as { dependencies: Readonly<Record<string, string>> };
   const started: Contender[] = [];
   for (const peer of PEERS) {
+    if (threads > 1 && !peer.threads) continue;
     try {
       const title = `${peer.name} ${dependencies[peer.package]}`;
       started.push(await javascript(peer.library, peer.name, title, { threads, wide: false, patience }));

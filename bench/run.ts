@@ -10,19 +10,19 @@
  *   --peers            also the other JavaScript libraries; --no-peers without them. Default: unless --quick, --alone or --browser
  *   --no-revectorize   also Kindling without 256-bit vectors, as it runs in a browser
  *   --browser          the LeNet and matrix rows, also in headless Chromium, on a page without and with cross-origin isolation
- *   --json FILE        also writes all figures to a file
+ *   --json FILE        also adds all figures to a file, where rows measured again replace the old ones
+ *   --report FILES     measures nothing, and puts what is in such files, separated by commas, into README.md and docs/benchmark.svg
  *
  * PyTorch takes part where `python3` has it, or the command in the environment variable KINDLING_PYTHON. Before a row is
  * timed, the results of all contenders are compared. Then they take turns: ours, theirs, ours, …
  */
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { browser } from "./browser/contender.ts";
 import type { Contender } from "./contender.ts";
 import { kindling, peers } from "./javascript.ts";
 import { type Effort, measureRow, type RowResult } from "./measure.ts";
 import { pytorch } from "./pytorch.ts";
-import { type Measurement, measurement, report } from "./report.ts";
+import { addToFile, type Measurement, measurement, publish, report } from "./report.ts";
 import { rows } from "./rows/index.ts";
 
 const { values: options } = parseArgs({
@@ -35,6 +35,7 @@ const { values: options } = parseArgs({
     browser: { type: "boolean", default: false },
     peers: { type: "boolean" },
     json: { type: "string" },
+    report: { type: "string" },
   },
   allowNegative: true,
 });
@@ -84,7 +85,11 @@ async function run(threads: number): Promise<Measurement> {
   return measurement(threads, contenders, results);
 }
 
-const measurements: Measurement[] = [];
-for (const threads of options.threads.split(",")) measurements.push(await run(Number(threads)));
-console.log(report(measurements, rows));
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(measurements, null, 2)}\n`);
+if (options.report !== undefined) {
+  publish(options.report.split(","));
+} else {
+  const measurements: Measurement[] = [];
+  for (const threads of options.threads.split(",")) measurements.push(await run(Number(threads)));
+  console.log(report(measurements));
+  if (options.json !== undefined) addToFile(options.json, measurements);
+}

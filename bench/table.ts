@@ -1,5 +1,6 @@
 /** The results as a table in Markdown. */
 import type { Outcome, RowResult, Timing } from "./measure.ts";
+import type { Measurement } from "./report.ts";
 import type { Row } from "./row.ts";
 
 /** What we want of the time of every library written in JavaScript over ours. */
@@ -27,6 +28,11 @@ export const LEGEND =
   `✓ and ✗ say whether a ratio of medians meets its bar: that of the row against PyTorch, ${PEER_BAR} against libraries in JavaScript and WebAssembly ` +
   "(onnxruntime is native code and has none).";
 
+/** What is said above a summary. */
+export const SUMMARY_LEGEND =
+  "Kindling's columns: the median time of one call, and PyTorch's time over it. Other columns: that library's time over Kindling's. " +
+  `Over 1, Kindling is faster; ✓ and ✗ say whether the bar is met, which is ${PEER_BAR} for libraries in JavaScript and WebAssembly.`;
+
 interface Column {
   readonly title: string;
   cell(row: Row, outcomes: RowResult["outcomes"]): string;
@@ -35,14 +41,11 @@ interface Column {
 export function table(results: readonly RowResult[], rows: readonly Row[], contenders: readonly string[]): string {
   const notes = new Notes();
   const columns = columnsFor(contenders, notes);
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const head = ["row", ...columns.map(({ title }) => title)];
-  const rule = head.map((_, i) => (i === 0 ? "---" : "---:"));
   const body = results.map(({ row: name, outcomes }) => {
     const row = rows.find((r) => r.name === name) as Row;
-    return line([name, ...columns.map((column) => column.cell(row, outcomes))]);
+    return [name, ...columns.map((column) => column.cell(row, outcomes))];
   });
-  return [line(head), line(rule), ...body, ...notes.lines()].join("\n");
+  return markdown(["row", ...columns.map(({ title }) => title)], body, notes);
 }
 
 function columnsFor(contenders: readonly string[], notes: Notes): Column[] {
@@ -56,6 +59,46 @@ function columnsFor(contenders: readonly string[], notes: Notes): Column[] {
     } else columns.push(peerRatio(name, notes));
   }
   return columns;
+}
+
+/** One table for several numbers of threads. */
+export function summary(measurements: readonly Measurement[], rows: readonly Row[]): string {
+  const notes = new Notes();
+  const several = measurements.length > 1;
+  const found = measurements.map(({ results }) => new Map(results.map(({ row, outcomes }) => [row, outcomes])));
+  const columns = measurements.flatMap(({ threads, contenders }, i) =>
+    contenders
+      .filter((name) => name !== PYTORCH)
+      .map((name) => ({
+        title: several ? `${name}, ${threads} thread${threads === 1 ? "" : "s"}` : name,
+        cell: (row: Row) => summaryCell(name, row, found[i].get(row.name) ?? {}, notes),
+      })),
+  );
+  const body = rows
+    .filter((row) => found.some((outcomes) => outcomes.has(row.name)))
+    .map((row) => [row.name, row.bar?.toFixed(1) ?? "", ...columns.map(({ cell }) => cell(row))]);
+  return markdown(["row", "bar", ...columns.map(({ title }) => title)], body, notes);
+}
+
+function summaryCell(name: string, row: Row, outcomes: RowResult["outcomes"], notes: Notes): string {
+  if (!isKindling(name)) {
+    const bar = NATIVE.includes(name) ? undefined : PEER_BAR;
+    return ratio(outcomes, name, KINDLING, bar) ?? notes.missing(name, outcomes[name]);
+  }
+  const timing = timingOf(outcomes[name]);
+  if (timing === null) return notes.missing(name, outcomes[name]);
+  const against = ratio(outcomes, PYTORCH, name, name === KINDLING ? row.bar : row.narrowBar);
+  return `${duration(timing.median)}${against === null ? "" : ` · ${against}`}`;
+}
+
+function isKindling(name: string): boolean {
+  return name === KINDLING || NARROW_KINDLINGS.includes(name);
+}
+
+function markdown(head: readonly string[], body: readonly (readonly string[])[], notes: Notes): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const rule = head.map((_, i) => (i === 0 ? "---" : "---:"));
+  return [line(head), line(rule), ...body.map(line), ...notes.lines()].join("\n");
 }
 
 function time(name: string, notes: Notes): Column {

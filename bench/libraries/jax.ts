@@ -2,7 +2,7 @@
 
 import * as jax from "@jax-js/jax";
 import { classes, floats, numbered } from "../data.ts";
-import type { Library, LibraryOptions, Step, Values } from "../library.ts";
+import type { Library, Step, Values } from "../library.ts";
 import type { JaxArray, Named, OneOrMore, Row } from "../row.ts";
 import { initialParameters } from "./parameters.ts";
 
@@ -30,11 +30,11 @@ async function read(output: OneOrMore<JaxArray>): Promise<Values[]> {
   return Promise.all(list.map(async (array) => ({ shape: array.shape, values: await array.data() })));
 }
 
-export async function load({ threads }: LibraryOptions): Promise<Library> {
+export async function load(): Promise<Library> {
   await jax.init("wasm");
   jax.defaultDevice("wasm");
   return {
-    description: threads === 1 ? "" : `on 1 of ${threads} threads`,
+    description: "on 1 thread",
     async prepare(row: Row): Promise<Step | null> {
       if (row.jax === undefined) return null;
       const inputs = makeInputs(row);

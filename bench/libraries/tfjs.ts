@@ -1,8 +1,8 @@
 /** TensorFlow.js with its WebAssembly backend: SIMD, and in Node one thread, since it starts workers in browsers only. */
 import * as tf from "@tensorflow/tfjs";
-import * as wasm from "@tensorflow/tfjs-backend-wasm";
+import "@tensorflow/tfjs-backend-wasm";
 import { classes, floats, numbered } from "../data.ts";
-import type { Library, LibraryOptions, Step, Values } from "../library.ts";
+import type { Library, Step, Values } from "../library.ts";
 import type { Layout, Named, OneOrMore, Row, TfTensor } from "../row.ts";
 import { initialParameters } from "./parameters.ts";
 
@@ -43,17 +43,15 @@ async function read(output: OneOrMore<TfTensor>, { layouts }: Row): Promise<Valu
   return Promise.all(list.map(async (tensor) => ({ shape: tensor.shape, values: await tensor.data() })));
 }
 
-export async function load({ threads }: LibraryOptions): Promise<Library> {
-  wasm.setThreadsCount(threads);
+export async function load(): Promise<Library> {
   await tf.setBackend("wasm");
   await tf.ready();
-  const used = (await tf.env().getAsync("WASM_HAS_MULTITHREAD_SUPPORT")) ? wasm.getThreadsCount() : 1;
   const scope = (): void => {
     tf.engine().startScope();
   };
   scope();
   return {
-    description: used === threads ? "" : `on ${used} of ${threads} threads`,
+    description: "on 1 thread",
     async prepare(row: Row): Promise<Step | null> {
       // All that belonged to the row before.
       tf.engine().endScope();

@@ -93,7 +93,7 @@ function ratioOf(result: RowResult, other: string): number | null {
 /** Whole factors of two or ten around all ratios. */
 function rangeOf(series: readonly Series[]): [number, number] {
   const ratios = series.flatMap(({ results, other }) => results.map((r) => ratioOf(r, other) ?? 1));
-  const base = Math.max(...ratios) > 100 ? 10 : 2;
+  const base = Math.max(...ratios) / Math.min(...ratios) > 64 ? 10 : 2;
   const exponent = (ratio: number) => Math.log(ratio) / Math.log(base);
   return [base ** Math.floor(exponent(Math.min(0.5, ...ratios))), base ** Math.ceil(exponent(Math.max(2, ...ratios)))];
 }
@@ -134,9 +134,9 @@ function panelParts({ title, range, series }: Panel, left: number, lines: readon
 }
 
 function ticks(low: number, high: number): number[] {
-  const base = high / low > 2000 ? 10 : high > 100 ? 10 : 2;
+  const base = high / low > 256 ? 10 : 2;
   const list: number[] = [];
-  for (let exponent = Math.round(Math.log(low) / Math.log(base)); base ** exponent <= high * 1.001; exponent++)
+  for (let exponent = Math.ceil(Math.log(low) / Math.log(base) - 1e-6); base ** exponent <= high * 1.001; exponent++)
     list.push(base ** exponent);
   return list;
 }

@@ -27,7 +27,7 @@ export const groups: readonly Group[] = [
   { title: "elementwise", rows: elementwise },
   { title: "reductions", rows: reductions },
   { title: "softmax, norms, pooling", rows: rowwise.filter(forwardOnly) },
-  { title: "the same with gradients", rows: rowwise.filter(withGradients) },
+  { title: "softmax, norms, pooling with gradients", rows: rowwise.filter(withGradients) },
   { title: "scan, sort, gather", rows: routines },
 ];
 

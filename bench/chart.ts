@@ -24,9 +24,9 @@ interface Line {
   readonly rows: readonly string[];
 }
 
-const LABELS = 250;
+const LABELS = 280;
 const PANEL = 330;
-const GAP = 40;
+const GAP = 56;
 const LINE = 26;
 const TOP = 86;
 const INK = "#24292f";

@@ -62,7 +62,7 @@ async function start(threads: number): Promise<Contender[]> {
   contenders.push(await kindling({ threads, wide: true }));
   if (!options.revectorize) contenders.push(await kindling({ threads, wide: false }));
   if (options.browser) contenders.push(...(await browsers(threads)));
-  if (withPeers) contenders.push(...(await peers(threads, options.quick ? 5 : 30)));
+  if (withPeers) contenders.push(...(await peers(threads, options.quick ? 5 : 15)));
   return contenders;
 }
 

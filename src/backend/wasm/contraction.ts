@@ -3,6 +3,11 @@
  * multiplication" (ACM TOMS 34(3), 2008): blocks of A are packed for the second-level cache, panels of B for the first,
  * and a micro-kernel keeps a tile of C in registers. Since operands are expressions of the indices, the packing is
  * generated from them, and convolutions need no intermediate matrix.
+ *
+ * What would cost more to pack than it saves is read where it lies (contraction-operand.ts decides when a launch starts):
+ * small matrices, few rows, few columns. With up to 4 rows B is read in long runs, with up to 8, and both operands contiguous
+ * along k, sums are dot products (contraction-thin.ts). Units are divided by the shape alone (contraction-units.ts); those of
+ * one run share what is packed.
  */
 import type { Axis, Expr } from "../../ir/expr.ts";
 import type { ContractionKernel } from "../../ir/kernel.ts";

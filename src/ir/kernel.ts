@@ -112,4 +112,13 @@ export interface WinogradKernel extends KernelBase {
   readonly biased: boolean;
 }
 
-export type Kernel = RowKernel | ContractionKernel | ScatterKernel | WinogradKernel;
+/**
+ * The transformed and packed filters of a Winograd kernel, from filters of 3 × 3 with any strides: buffers are these and those.
+ * A launch covers blocks of outputs (`filterBlocks` of winograd.ts) in [begin, end).
+ */
+export interface WinogradFilterKernel extends KernelBase {
+  readonly form: "winograd_filters";
+  readonly tile: WinogradTile;
+}
+
+export type Kernel = RowKernel | ContractionKernel | ScatterKernel | WinogradKernel | WinogradFilterKernel;

@@ -103,6 +103,17 @@ const PARAMS = [
   "filterStride",
 ] as const;
 
+/** The scalars of the kernel that transforms filters, all i32. `filterStride` is that of the other kernel; strides are in elements. */
+export const winogradFilterParams = [
+  "outputs",
+  "channels",
+  "filterStride",
+  "outputStride",
+  "channelStride",
+  "rowStride",
+  "columnStride",
+] as const;
+
 export type WinogradParam = (typeof PARAMS)[number];
 export const winogradParams: readonly WinogradParam[] = PARAMS;
 export const winogradParamTypes: readonly ComputeType[] = PARAMS.map(() => "i32");

@@ -3,16 +3,11 @@
  * a call, the rest is one kernel. With tiles of 2 × 2 an infinity reaches the outputs whose windows contain it, as in the plain
  * sum, but mostly as NaN; with tiles of 4 × 4 it may reach all outputs of the tiles that contain it.
  */
-import { Axis, type ComputeType, constant, type Expr, load, param } from "../ir/expr.ts";
-import type { RowKernel, Stage } from "../ir/kernel.ts";
 import {
-  type Arithmetic,
-  FILTER_BLOCK,
   filterBlocks,
-  filterTransform,
-  sandwich,
   type WinogradParam,
   type WinogradTile,
+  winogradFilterParams,
   winogradParams,
   winogradParamTypes,
 } from "../ir/winograd.ts";
@@ -191,69 +186,23 @@ function contiguousRows(x: Tensor): Tensor {
   return copy;
 }
 
-const f32: ComputeType = "f32";
-const at = (...terms: Expr[]): Expr => terms.reduce((sum, term) => sum.add(term));
-const whole = (value: number): Expr => constant("i32", value);
-const size = (slot: number): Expr => param("i32", slot);
-
-const expressions: Arithmetic<Expr> = {
-  add: (a, b) => a.add(b),
-  sub: (a, b) => a.sub(b),
-  mul: (a, factor) => a.mul(constant(f32, factor)),
-};
-
-const filterKernels = new KernelCache<string>();
+const filterKernels = new KernelCache<WinogradTile>();
 
 /** G g Gᵀ of all filters, packed, and the distance between the points' matrices, which keeps them out of the same cache sets. */
 function transformFilters(filters: Filters, tile: WinogradTile): { tensor: Tensor; stride: number } {
   const { tensor, outputs, channels, strides } = filters;
-  const points = (tile + 2) ** 2;
   const stride = outputs * channels + 80;
-  const u = allocate(tensor.dtype, [points * stride]);
-  const { full, rest } = filterBlocks(outputs);
-  let first = 0;
-  for (const [count, size] of [[full, FILTER_BLOCK], ...rest.map((r) => [1, r])]) {
-    if (count === 0) continue;
-    const kernel = filterKernels.get(`${tile}:${size}`, () => filterKernel(tile, size));
-    const from = new Tensor(
-      tensor.storage,
-      tensor.dtype,
-      tensor.sizes,
-      tensor.strides,
-      tensor.offset + first * strides[0],
-    );
-    const to = new Tensor(u.storage, u.dtype, u.sizes, u.strides, first * channels);
-    launch(kernel, [from, to], [count, channels, stride, ...strides]);
-    first += count * size;
-  }
-  return { tensor: u, stride };
-}
-
-/** G g Gᵀ for blocks of `blockSize` outputs. */
-function filterKernel(tile: WinogradTile, blockSize: number): RowKernel {
-  const [block, channel, output] = [new Axis("b", size(0)), new Axis("c", size(1)), new Axis("o", whole(blockSize))];
-  const number = block.index.mul(whole(blockSize)).add(output.index);
-  const start = at(number.mul(size(3)), channel.index.mul(size(4)));
-  const g = [0, 1, 2].map((i) =>
-    [0, 1, 2].map((j) => load(f32, 0, at(start, size(5).mul(whole(i)), size(6).mul(whole(j))))),
-  );
-  const place = at(block.index.mul(channel.size).add(channel.index).mul(whole(blockSize)), output.index);
-  const stages = sandwich((column) => filterTransform(tile, column, expressions), g)
-    .flat()
-    .map((value, point): Stage => {
-      const index = at(size(2).mul(whole(point)), place);
-      return { kind: "store", over: "outer", buffer: 1, index, value };
-    });
-  return {
-    form: "row",
+  const u = allocate(tensor.dtype, [(tile + 2) ** 2 * stride]);
+  const kernel = filterKernels.get(tile, () => ({
+    form: "winograd_filters",
     name: "winograd_filters",
     buffers: [
       { dtype: "float32", access: "read" },
       { dtype: "float32", access: "write" },
     ],
-    params: new Array<ComputeType>(7).fill("i32"),
-    outer: [block, channel, output],
-    inner: [],
-    stages,
-  };
+    params: winogradFilterParams.map(() => "i32"),
+    tile,
+  }));
+  launch(kernel, [tensor, u], [outputs, channels, stride, ...strides]);
+  return { tensor: u, stride };
 }

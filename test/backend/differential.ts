@@ -14,6 +14,7 @@ import { hostImports } from "../../src/backend/wasm/host.ts";
 import { emitRow } from "../../src/backend/wasm/row.ts";
 import { emitScatter } from "../../src/backend/wasm/scatter.ts";
 import type { Run } from "../../src/backend/wasm/threads/protocol.ts";
+import { emitFilters } from "../../src/backend/wasm/winograd/filters.ts";
 import { emitWinograd } from "../../src/backend/wasm/winograd/index.ts";
 import type { Kernel } from "../../src/ir/kernel.ts";
 import type { Random } from "./random.ts";
@@ -127,7 +128,8 @@ function compile(kernel: Kernel, { name, features, wide }: Variant, optimized: b
     code = emitted.bytes;
     units = emitted.units(read);
     scratchBytes = emitted.scratchBytes(read);
-  } else code = kernel.form === "row" ? emitRow(kernel, features).bytes : emitScatter(kernel, features);
+  } else if (kernel.form === "winograd_filters") code = emitFilters(kernel).bytes;
+  else code = kernel.form === "row" ? emitRow(kernel, features).bytes : emitScatter(kernel, features);
   // Flags count when a function is first called; V8 shares the code of equal modules.
   v8.setFlagsFromString(optimized ? "--no-liftoff" : "--liftoff");
   if (detected.wide) v8.setFlagsFromString(`--${wide ? "" : "no-"}experimental-wasm-revectorize`);

@@ -3,15 +3,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CheckingBackend } from "../../src/backend/checking.ts";
 import { WasmBackend } from "../../src/backend/wasm/index.ts";
-import type { WinogradKernel } from "../../src/ir/kernel.ts";
+import type { WinogradFilterKernel, WinogradKernel } from "../../src/ir/kernel.ts";
 import {
   filterBlocks,
   type WinogradParam,
   type WinogradTile,
+  winogradFilterParams,
   winogradParams,
   winogradParamTypes,
 } from "../../src/ir/winograd.ts";
 import { Launch } from "./launch.ts";
+
+let state = 1;
 
 const variants = {
   "256-bit": {},
@@ -76,6 +79,47 @@ for (const [name, features] of Object.entries(variants)) {
   }
 }
 
+test("filters", () => {
+  const launch = new Launch();
+  const backend = new CheckingBackend(new WasmBackend(launch.memory), { maxEvaluations: 1e7 });
+  for (const tile of [2, 4] as const) {
+    const kernel: WinogradFilterKernel = {
+      form: "winograd_filters",
+      name: "winograd_filters",
+      buffers: [
+        { dtype: "float32", access: "read" },
+        { dtype: "float32", access: "write" },
+      ],
+      params: winogradFilterParams.map(() => "i32"),
+      tile,
+    };
+    for (let outputs = 1; outputs <= 19; outputs++) {
+      const channels = 1 + (outputs % 3);
+      const w = launch.place("float32", numbers(9 * outputs * channels + 12));
+      // In the usual order, and as the transposed convolution reads them: backwards.
+      const backwards = { ...w, address: w.address + 4 * 8 };
+      const stride = outputs * channels + 2;
+      for (const [from, strides] of [
+        [w, [9 * channels, 9, 3, 1]],
+        [backwards, [9, 9 * outputs, -3, -1]],
+      ] as const) {
+        const u = launch.place("float32", numbers((tile + 2) ** 2 * stride));
+        const before = backend.statistics.elements;
+        launch.run(backend, kernel, [from, u], [outputs, channels, stride, ...strides]);
+        assert.equal(backend.statistics.elements - before, (tile + 2) ** 2 * outputs * channels);
+      }
+    }
+  }
+});
+
+/** In [-1, 1), the same in every run. */
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.fround(state / 2 ** 31 - 1);
+  });
+}
+
 function check(c: Case, tile: WinogradTile, biased: boolean, features: object): void {
   const launch = new Launch(64);
   const backend = new CheckingBackend(new WasmBackend(launch.memory, { features }), { maxEvaluations: 1e7 });
@@ -104,12 +148,6 @@ function check(c: Case, tile: WinogradTile, biased: boolean, features: object): 
     ...{ strips, tileRows: Math.ceil(outRows / tile), tileColumns: Math.ceil(Math.ceil(outColumns / tile) / strips) },
     ...{ unitTiles: c.unitTiles, unitBlocks: c.unitBlocks, filterStride },
   };
-  let state = 1;
-  const numbers = (count: number): number[] =>
-    Array.from({ length: count }, () => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      return Math.fround(state / 2 ** 31 - 1);
-    });
   const place = (count: number) => launch.place("float32", numbers(count));
   const x = place(values.inSample * c.samples);
   const u = place((tile + 2) ** 2 * filterStride);

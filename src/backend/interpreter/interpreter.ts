@@ -11,15 +11,17 @@ import type {
   ScatterKernel,
   Stage,
   StoreStage,
+  WinogradFilterKernel,
   WinogradKernel,
 } from "../../ir/kernel.ts";
+import { FILTER_BLOCK, winogradFilterParams } from "../../ir/winograd.ts";
 import type { Backend, CompiledKernel } from "../backend.ts";
 import { binaryFunction } from "./arithmetic.ts";
 import { elementAccess, type Value } from "./elements.ts";
 import { bufferType, type EvaluateOptions, Evaluator, type Frame, type Journal, type Tracked } from "./evaluate.ts";
 import { LoopNest, openFrame } from "./frame.ts";
 import { reducer } from "./reduce.ts";
-import { winogradElement, winogradElements, winogradReader } from "./winograd.ts";
+import { filterElements, filterUnits, winogradElement, winogradElements, winogradReader } from "./winograd.ts";
 
 /** A kernel that can also tell what it writes. */
 export interface InterpretedKernel extends CompiledKernel {
@@ -55,7 +57,31 @@ export class InterpreterBackend implements Backend {
         return this.program(kernel, kernel.axes, [], this.scatterUnit(kernel));
       case "winograd":
         return this.winograd(kernel);
+      case "winograd_filters":
+        return this.winogradFilters(kernel);
     }
+  }
+
+  private winogradFilters(kernel: WinogradFilterKernel): InterpretedKernel {
+    const record = (block: number, begin: number, end: number, journal?: Journal): void => {
+      const frame = openFrame(kernel, this.memory, block, journal);
+      for (let unit = begin; unit < end; unit++) {
+        for (const { index, value, error } of filterElements(kernel, frame, unit)) {
+          const address = (frame.addresses[1] as number) + 4 * index;
+          writeElement(frame, 1, "float32", address, value, this.options.trackErrors ? error : 0);
+        }
+      }
+    };
+    return {
+      kernel,
+      units: (block) => filterUnits(openFrame(kernel, this.memory, block)),
+      unitSize: (block) => {
+        const { params } = openFrame(kernel, this.memory, block);
+        return (kernel.tile + 2) ** 2 * FILTER_BLOCK * (params[winogradFilterParams.indexOf("channels")] as number);
+      },
+      run: (block, begin, end) => record(block, begin, end),
+      record,
+    };
   }
 
   /** One unit is one element of the output. */

@@ -1,13 +1,15 @@
 /** The reference of Winograd kernels: one output element after another, each from its own tile. */
-import type { WinogradKernel } from "../../ir/kernel.ts";
+import type { WinogradFilterKernel, WinogradKernel } from "../../ir/kernel.ts";
 import {
   type Arithmetic,
   FILTER_BLOCK,
   filterBlocks,
+  filterTransform,
   inputTransform,
   outputTransform,
   sandwich,
   type WinogradParam,
+  winogradFilterParams,
   winogradParams,
 } from "../../ir/winograd.ts";
 import type { Frame } from "./evaluate.ts";
@@ -82,6 +84,49 @@ export function winogradElement(
     value: Math.fround(result.value + bias),
     error: (channels + 16) * 2 ** -24 * (result.size + Math.abs(bias)),
   };
+}
+
+/** How many blocks of filters there are. */
+export function filterUnits(frame: Frame): number {
+  const { full, rest } = filterBlocks(frame.params[winogradFilterParams.indexOf("outputs")] as number);
+  return full + rest.length;
+}
+
+/** The elements that block `unit` of the transformed filters consists of. */
+export function filterElements(
+  { tile }: WinogradFilterKernel,
+  frame: Frame,
+  unit: number,
+): { readonly index: number; readonly value: number; readonly error: number }[] {
+  const read = (name: (typeof winogradFilterParams)[number]) =>
+    frame.params[winogradFilterParams.indexOf(name)] as number;
+  const [outputs, channels] = [read("outputs"), read("channels")];
+  const { full, rest } = filterBlocks(outputs);
+  const first = unit <= full ? unit * FILTER_BLOCK : full * FILTER_BLOCK + (rest[0] as number);
+  const count = unit < full ? FILTER_BLOCK : (rest[unit - full] as number);
+  const places = [0, 1, 2];
+  const elements: { index: number; value: number; error: number }[] = [];
+  for (let channel = 0; channel < channels; channel++) {
+    for (let output = first; output < first + count; output++) {
+      const start = output * read("outputStride") + channel * read("channelStride");
+      const g = places.map((i) =>
+        places.map((j): Bounded => {
+          const at = start + i * read("rowStride") + j * read("columnStride");
+          const value = frame.view.getFloat32((frame.addresses[0] as number) + 4 * at, true);
+          return { value, size: Math.abs(value) };
+        }),
+      );
+      const place = filterIndex(outputs, channels, output, channel);
+      const transformed = sandwich((e) => filterTransform(tile, e, arithmetic), g).flat();
+      for (const [point, { value, size }] of transformed.entries())
+        elements.push({
+          index: point * read("filterStride") + place,
+          value: Math.fround(value),
+          error: 8 * 2 ** -24 * size,
+        });
+    }
+  }
+  return elements;
 }
 
 /** Where the filter of an output and a channel is in the packed matrix of a point. */

@@ -1,6 +1,7 @@
 /** The CPU backend: each kernel becomes a WebAssembly module of its own, generated when it is first needed. */
 import type { Axis, Expr } from "../../ir/expr.ts";
-import type { Kernel, RowKernel, ScatterKernel, WinogradKernel } from "../../ir/kernel.ts";
+import type { Kernel, RowKernel, ScatterKernel, WinogradFilterKernel, WinogradKernel } from "../../ir/kernel.ts";
+import { winogradFilterParams } from "../../ir/winograd.ts";
 import type { Backend, CompiledKernel } from "../backend.ts";
 import type { MemoryLimits } from "./assembler.ts";
 import { emitContraction } from "./contraction.ts";
@@ -13,6 +14,7 @@ import { emitScatter } from "./scatter.ts";
 import { rowCost } from "./threads/cost.ts";
 import { LEAST_WORK, type ThreadPool } from "./threads/pool.ts";
 import type { Run } from "./threads/protocol.ts";
+import { emitFilters } from "./winograd/filters.ts";
 import { emitWinograd } from "./winograd/index.ts";
 
 export interface WasmBackendOptions {
@@ -39,6 +41,9 @@ const CHUNK_ELEMENTS = 64;
 const TYPICAL_ROW = 4096;
 /** Reductions beside each other, of rows as far apart as the tensor is wide, are divided in groups up to this wide. */
 const WIDE_COLUMNS = 512;
+
+/** Nanoseconds for the filters of one channel in a block of outputs. */
+const FILTERS_TIME = 40;
 
 export class WasmBackend implements Backend {
   readonly name = "wasm";
@@ -84,6 +89,7 @@ export class WasmBackend implements Backend {
       return { kernel, run, units: (block) => units(this.reader(block)) };
     }
     if (kernel.form === "winograd") return this.compileWinograd(kernel);
+    if (kernel.form === "winograd_filters") return this.compileWinogradFilters(kernel);
     return kernel.form === "row" ? this.compileRow(kernel) : this.compileScatter(kernel);
   }
 
@@ -118,6 +124,19 @@ export class WasmBackend implements Backend {
       2,
       () => 1,
       (block) => work(this.reader(block)),
+    );
+    return { kernel, run, units: (block) => units(this.reader(block)) };
+  }
+
+  private compileWinogradFilters(kernel: WinogradFilterKernel): CompiledKernel {
+    const { bytes, units } = emitFilters(kernel, this.limits);
+    const channels = kernel.buffers.length + winogradFilterParams.indexOf("channels");
+    const run = this.parallel(
+      bytes,
+      () => 0,
+      2,
+      () => 1,
+      (block, count) => count * this.reader(block)(channels) * FILTERS_TIME,
     );
     return { kernel, run, units: (block) => units(this.reader(block)) };
   }

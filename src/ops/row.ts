@@ -17,12 +17,17 @@ export type { RowOperand, RowSpec };
 export { RowBuilder };
 
 /** Orders loops so that the innermost has the smallest strides, and merges those that are one loop in every operand. */
-function planLoops(sizes: Shape, operandStrides: readonly (readonly number[])[], keepOrder: boolean): Loops {
+function planLoops(
+  sizes: Shape,
+  operandStrides: readonly (readonly number[])[],
+  keepOrder: boolean,
+  first = operandStrides.length - 1,
+): Loops {
   // The usual case: the operands are contiguous and the caller has made one loop of them.
   if (sizes.length === 0 || (sizes.length === 1 && sizes[0] !== 1)) return { sizes, strides: operandStrides };
   const order: number[] = [];
   for (let i = 0; i < sizes.length; i++) if (sizes[i] !== 1) order.push(i);
-  if (!keepOrder && order.length > 1) sortLoops(order, sizes, operandStrides);
+  if (!keepOrder && order.length > 1) sortLoops(order, sizes, operandStrides, first);
   const outSizes: number[] = [];
   const strides: number[][] = [];
   for (let k = 0; k < operandStrides.length; k++) strides.push([]);
@@ -54,10 +59,11 @@ function planInner(spec: Pick<RowSpec, "inner" | "keepInnerOrder">, strides: rea
   return { sizes: [empty ? 0 : 1], strides: strides.map((list) => [list.some((s) => s !== 0) ? 1 : 0]) };
 }
 
-/** Sorts dimensions by decreasing stride. The last operand (an output) is asked first, then the others. */
-function sortLoops(order: number[], sizes: Shape, operandStrides: readonly (readonly number[])[]): void {
+/** Sorts dimensions by decreasing stride. Operand `first` is asked first, then the others, outputs before inputs. */
+function sortLoops(order: number[], sizes: Shape, operandStrides: readonly (readonly number[])[], first: number): void {
   const before = (a: number, b: number): number => {
-    for (let k = operandStrides.length - 1; k >= 0; k--) {
+    for (let i = operandStrides.length; i >= 0; i--) {
+      const k = i === operandStrides.length ? first : i;
       const x = operandStrides[k][a];
       const y = operandStrides[k][b];
       if (x === 0 || y === 0) continue;
@@ -134,7 +140,11 @@ export function runRow(spec: RowSpec): void {
 function planRow(spec: RowSpec): { outer: Loops; inner: Loops } {
   const outerStrides = spec.operands.map((operand) => operand.outer);
   const innerStrides = spec.operands.map((operand) => operand.inner);
-  return { outer: planLoops(spec.outer, outerStrides, false), inner: planInner(spec, innerStrides) };
+  // Where rows become single numbers, most of the work is reading them.
+  const last = spec.operands.length - 1;
+  const reduces = spec.inner.length > 0 && innerStrides[last].every((s) => s === 0);
+  const outer = planLoops(spec.outer, outerStrides, false, reduces ? 0 : last);
+  return { outer, inner: planInner(spec, innerStrides) };
 }
 
 /** A row kernel ready to be launched on other tensors of the same layout; its scalars are given then. */

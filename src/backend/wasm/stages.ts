@@ -211,7 +211,10 @@ function planVectors(
     }
     for (const stage of stages) {
       if (stage.kind === "reduce") sum += parts(stage.value);
-      else if (stage.over === "inner" || axis < outer) sum += access(stage.index, axis, parts(stage.value));
+      else if (stage.over === "inner" || axis < outer) {
+        const once = inner > 0 && stage.over === "outer";
+        sum += access(stage.index, axis, parts(stage.value)) / (once ? ROW_LENGTH : 1);
+      }
     }
     return sum;
   };

@@ -134,7 +134,7 @@ function compile(kernel: Kernel, { name, features, wide }: Variant, optimized: b
   v8.setFlagsFromString(optimized ? "--no-liftoff" : "--liftoff");
   if (detected.wide) v8.setFlagsFromString(`--${wide ? "" : "no-"}experimental-wasm-revectorize`);
   const module = new WebAssembly.Module(named(code, name));
-  const imports = { env: { memory, scratch: () => SCRATCH }, host: hostImports };
+  const imports = { env: { memory, scratch: () => SCRATCH, frame: SCRATCH }, host: hostImports };
   return { run: new WebAssembly.Instance(module, imports).exports.run as Run, units, scratchBytes };
 }
 

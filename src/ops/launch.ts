@@ -32,6 +32,7 @@ let scratchSize = 0;
 /** Memory for packed operands of contractions: one block, replaced when a launch needs more. */
 function growingScratch(bytes: number): number {
   if (bytes > scratchSize) {
+    if (scratchSize > 0) heap.unreserve(scratchAddress - GUARD, scratchSize + 2 * GUARD);
     scratchSize = Math.max(bytes, 2 * scratchSize, 2 ** 20);
     // Kept apart from its neighbours: a checking backend takes writes right beside a tensor for stray ones.
     scratchAddress = heap.reserve(scratchSize + 2 * GUARD) + GUARD;

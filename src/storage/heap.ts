@@ -27,7 +27,7 @@ const ARENA = 2 ** 20;
 
 /** So many bytes are allocated, at least and at most, before the engine is asked what is reachable. */
 const LEAST_WINDOW = 16 * MEBI;
-const MOST_WINDOW = 256 * MEBI;
+const MOST_WINDOW = 128 * MEBI;
 /** The part of the time that asking may take: above the first it is done less often, below the second more often. */
 const MOST_SHARE = 0.03;
 const LEAST_SHARE = 0.01;
@@ -160,11 +160,23 @@ export class Heap {
   /** Takes a block of at least `bytes` bytes (its contents are whatever was there). */
   allocate(bytes: number): Region {
     const size = classSize(bytes);
-    let address = this.free.take(size);
-    if (address === 0) address = this.carve(size);
+    const address = this.take(size);
     this.stats.blockBytes.add(size);
     this.stats.blocks.add(1);
     return { address, size, dead: false, cell: null };
+  }
+
+  /** Takes back a block that `reserve` gave, of the size that was asked for. Parts of larger blocks stay. */
+  unreserve(address: number, bytes: number): void {
+    if (bytes <= ARENA / 4) return;
+    const size = classSize(bytes);
+    this.stats.engineBytes -= size;
+    this.free.add(address, size);
+  }
+
+  private take(size: number): number {
+    const address = this.free.take(size);
+    return address === 0 ? this.carve(size) : address;
   }
 
   /** Registers a block as one that may be moved, and spilled if it is not a slab. */
@@ -190,11 +202,16 @@ export class Heap {
 
   /** A block for the engine itself, never freed or moved. Small ones lie together, where they divide little. */
   reserve(bytes: number): number {
-    if (bytes > ARENA / 4) return this.allocate(bytes).address;
+    if (bytes > ARENA / 4) {
+      const block = classSize(bytes);
+      this.stats.engineBytes += block;
+      return this.take(block);
+    }
     const size = (bytes + 63) & ~63;
     if (this.arenaLeft < size) {
-      this.arenaAt = this.allocate(ARENA).address;
+      this.arenaAt = this.take(ARENA);
       this.arenaLeft = ARENA;
+      this.stats.engineBytes += ARENA;
     }
     const address = this.arenaAt;
     this.arenaAt += size;
@@ -281,7 +298,7 @@ export class Heap {
     if (blockBytes.current + size > this.fullLimit) {
       // Where full collections would take too much of the time, the heap may rather grow.
       const share = this.fullCost / (performance.now() - this.fullTime);
-      if (share > MOST_SHARE && this.fullLimit < Math.min(this.softLimit, 2 * MOST_WINDOW)) this.fullLimit *= GROWTH;
+      if (share > MOST_SHARE && this.fullLimit < Math.min(this.softLimit, 4 * MOST_WINDOW)) this.fullLimit *= GROWTH;
       else freed += this.collect(true);
     }
     return freed > 0;
@@ -315,9 +332,7 @@ export class Heap {
       this.fullCost = end - start;
       const enough = Math.max(GROWTH * stats.blockBytes.current, stats.blockBytes.current + 2 * this.window);
       this.fullLimit = Math.max(enough, 0.9 * this.fullLimit);
-      // A window that is shorter than a training step finds little dead.
-    } else if (share > MOST_SHARE || freed < (allocated - this.askedAt) / 4)
-      this.window = Math.min(2 * this.window, MOST_WINDOW);
+    } else if (share > MOST_SHARE) this.window = Math.min(2 * this.window, MOST_WINDOW);
     else if (share < LEAST_SHARE) this.window = Math.max(this.window / 2, LEAST_WINDOW);
     this.askedAt = allocated;
     this.askedTime = end;

@@ -14,7 +14,7 @@ import { heap } from "./storage.ts";
  * - `reserved_bytes.all`: bytes of the WebAssembly memory, which never shrinks;
  *
  * and `num_alloc_retries`, allocations for which room had to be made at the limit, and `num_ooms`. Not in PyTorch:
- * `num_collections` and `num_full_collections`, how often the engine was asked what is reachable; `num_compactions`, how often
+ * `engine_bytes`, memory of the engine itself, such as scratch; `collection_ms`, `num_collections` and `num_full_collections`, how often the engine was asked what is reachable; `num_compactions`, how often
  * blocks were moved together; `num_spills`, `spilled_bytes` and `restored_bytes`, blocks moved out of the heap and back.
  */
 export function memory_stats(): Record<string, number> {

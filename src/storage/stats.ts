@@ -39,6 +39,8 @@ export class HeapStats {
   readonly blockBytes: Count = new Count();
   /** The WebAssembly memory. */
   readonly reservedBytes: Count = new Count();
+  /** The engine's own memory: scratch for packed operands, kernels for worker threads. */
+  engineBytes = 0;
   /** Allocations that did not find room before garbage was looked for, blocks moved, or blocks spilled. */
   retries = 0;
   outOfMemory = 0;
@@ -59,6 +61,7 @@ export class HeapStats {
     this.blocks.entriesInto(stats, "allocation.all");
     stats.num_alloc_retries = this.retries;
     stats.num_ooms = this.outOfMemory;
+    stats.engine_bytes = this.engineBytes;
     stats.num_collections = this.collections;
     stats.num_full_collections = this.fullCollections;
     stats.collection_ms = Math.round(this.collectionTime);

@@ -1,8 +1,11 @@
 /** From kernels to running code: the backend in use, the parameter block, and the launch. */
 import type { Backend, CompiledKernel } from "../backend/backend.ts";
+import type { MemoryLimits } from "../backend/wasm/assembler.ts";
 import { FRAME_BYTES } from "../backend/wasm/frame.ts";
 import { WasmBackend } from "../backend/wasm/index.ts";
+import { instantiate, memoryLimits } from "../backend/wasm/instantiate.ts";
 import { ThreadPool } from "../backend/wasm/threads/pool.ts";
+import type { Run } from "../backend/wasm/threads/protocol.ts";
 import type { ComputeType } from "../ir/expr.ts";
 import type { Kernel } from "../ir/kernel.ts";
 import { heap } from "../storage/storage.ts";
@@ -121,6 +124,34 @@ export function launchPrepared(
   compiled.run(BLOCK, 0, all);
   return all;
 }
+
+/** Code that is no kernel of the IR but is launched like one: a module that exports `run(block, begin, end)`. */
+export class Routine {
+  private readonly bytes: Uint8Array<ArrayBuffer>;
+  private readonly run: Run;
+
+  constructor(make: (limits: MemoryLimits) => Uint8Array<ArrayBuffer>) {
+    this.bytes = make(memoryLimits(heap.memory));
+    this.run = instantiate(this.bytes, { env: { memory: heap.memory } });
+  }
+  /** Launches on `units` units of work of about `cost` nanoseconds each. The slots are the tensors' addresses, then `sizes`. */
+  launch(tensors: readonly (Tensor | null)[], sizes: readonly number[], units: number, cost: number): void {
+    heap.epoch++;
+    let slot = 0;
+    for (const t of tensors) {
+      const address = t === null ? 0 : t.storage.address + t.offset * t.dtype.itemsize;
+      heap.i32[SLOT32 + 2 * slot++] = address;
+    }
+    for (const size of sizes) heap.i32[SLOT32 + 2 * slot++] = size;
+    const chunk = Math.ceil(ROUTINE_CHUNK / cost);
+    if (pool.size > 1 && chunk < units && pool.pays(units * cost)) {
+      pool.run(this.bytes, this.run, 0, BLOCK, 0, units, chunk);
+    } else this.run(BLOCK, 0, units);
+  }
+}
+
+/** Nanoseconds of work that a thread takes at a time. */
+const ROUTINE_CHUNK = 20_000;
 
 function writeParam(slot: number, type: ComputeType, value: number | bigint): void {
   if (type === "i32") heap.i32[SLOT32 + 2 * slot] = Number(value);

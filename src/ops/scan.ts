@@ -2,13 +2,12 @@
 import { is_grad_enabled } from "../autograd/mode.ts";
 import { detectFeatures } from "../backend/wasm/features.ts";
 import { leaveWideVectors } from "../backend/wasm/instantiate.ts";
-import { type ScanOp, type ScanType, scanFunction } from "../backend/wasm/scan.ts";
+import { COLUMNS, type ScanOp, type ScanType, scanModule } from "../backend/wasm/scan.ts";
 import { dispatch, dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { normalizeDim, shapeText } from "../shape.ts";
-import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
 import { type Elements, routineType, withElements } from "./define/axis.ts";
@@ -24,6 +23,7 @@ import {
 } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { cat } from "./joining.ts";
+import { Routine } from "./launch.ts";
 import { allocate } from "./row.ts";
 
 interface ScanAttrs {
@@ -71,14 +71,26 @@ const scanTypes = new Map<DType, ScanType>([
   [dt.int64, "i64"],
 ]);
 
+const routines = new Map<string, Routine>();
+/** Nanoseconds for an element. */
+const SCAN_COST = 0.8;
+
 /** Scans in WebAssembly, if there is a kernel for the type. All tensors are contiguous. */
 function scanFast(op: ScanOp, reverse: boolean, lines: Lines, tensors: readonly Tensor[]): boolean {
   const type = scanTypes.get(tensors[0].dtype);
   if (type === undefined || !detectFeatures().simd) return false;
-  const run = scanFunction({ op, type, reverse, rows: lines.step === 1 }, heap.memory);
-  heap.epoch++;
-  const [from, to, places = 0] = tensors.map((t) => t.storage.address + t.offset * t.dtype.itemsize);
-  run(from, to, places, lines.outer, lines.length, lines.step);
+  const { outer, length, step } = lines;
+  const rows = step === 1;
+  const key = `${op} ${type} ${reverse} ${rows}`;
+  let routine = routines.get(key);
+  if (routine === undefined) {
+    routine = new Routine((limits) => scanModule({ op, type, reverse, rows }, limits));
+    routines.set(key, routine);
+  }
+  const [source, result, places = null] = tensors;
+  const groups = Math.ceil(step / COLUMNS);
+  const cost = length * Math.min(step, COLUMNS) * SCAN_COST;
+  routine.launch([source, result, places], [length, step], outer * groups, Math.max(1, cost));
   return true;
 }
 

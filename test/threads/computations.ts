@@ -75,6 +75,8 @@ export function operations(torch: Torch): Readonly<Record<string, () => readonly
     },
     "cumulative sums, sort, gather": () => [
       ...[matrix.cumsum(0), matrix.cumsum(1), matrix.sort(1)[0], matrix.gather(1, matrix.argsort(1))],
+      ...[cube.cumprod(1), ...cube.cummax(2), ...cube.cummin(0), whole.cumsum(0)],
+      ...[0, 1].map((dim) => matrix.scatter_add(dim, matrix.argsort(dim).div(2, { rounding_mode: "floor" }), matrix)),
     ],
     "products of matrices": () => [
       ...[a.matmul(b), a.t().contiguous().t().matmul(b), a.matmul(b.t().contiguous().t()), b.t().matmul(a.t())],

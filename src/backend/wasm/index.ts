@@ -7,7 +7,7 @@ import type { MemoryLimits } from "./assembler.ts";
 import { emitContraction } from "./contraction.ts";
 import { chooseFeatures, type Features } from "./features.ts";
 import { hostImports } from "./host.ts";
-import { instantiate } from "./instantiate.ts";
+import { instantiate, memoryLimits } from "./instantiate.ts";
 import { TILE_ROWS } from "./outer.ts";
 import { emitRow } from "./row.ts";
 import { emitScatter } from "./scatter.ts";
@@ -57,8 +57,7 @@ export class WasmBackend implements Backend {
   constructor(memory: WebAssembly.Memory, options: WasmBackendOptions = {}) {
     this.memory = memory;
     this.features = chooseFeatures(options.features);
-    const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-    this.limits = shared ? { minimum: 0, maximum: 65536, shared } : {};
+    this.limits = memoryLimits(memory);
     const scratch = options.scratch ?? growingScratch(memory);
     let frame = options.frame;
     const env = {

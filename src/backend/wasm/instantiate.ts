@@ -1,5 +1,12 @@
 /** From the bytes of a kernel's module to its function. */
+import type { MemoryLimits } from "./assembler.ts";
 import type { Run } from "./threads/protocol.ts";
+
+/** What a module must say of the memory that it is given: a shared one needs limits. */
+export function memoryLimits(memory: WebAssembly.Memory): MemoryLimits {
+  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  return shared ? { minimum: 0, maximum: 65536, shared } : {};
+}
 
 /** Makes the kernel's function in this thread. */
 export function instantiate(bytes: Uint8Array<ArrayBuffer>, imports: WebAssembly.Imports): Run {

@@ -1,7 +1,9 @@
 /**
  * Running sums, products and extreme values: WebAssembly where a loop in JavaScript would wait for its own last result.
- * A module has one function, `run(from, to, places, outer, length, step)`, for `outer` blocks of `step` lines of `length`
- * elements, whose neighbours in a line are `step` elements apart. `places` are int64 positions, of extreme values only.
+ * There are some blocks of `step` lines of `length` elements, whose neighbours in a line are `step` elements apart.
+ *
+ * A module exports `run(block, begin, end)`, as kernels do; its parameters are the SLOTS below, and a unit of work is a
+ * group of COLUMNS neighbouring lines of a block, or what is left of the block.
  *
  * float32 is summed and multiplied in float64, as PyTorch does. Sums of four neighbours are made before they are added to
  * what came before, so that the chain of additions is a fourth as long.
@@ -21,18 +23,19 @@ export interface ScanForm {
   readonly rows: boolean;
 }
 
-export type Scan = (from: number, to: number, places: number, outer: number, length: number, step: number) => void;
+/** Addresses of the input, of the results, and of int64 positions (of extreme values only); then two sizes. */
+const SLOTS = ["from", "to", "places", "length", "step"] as const;
 
 export function scanModule(form: ScanForm, limits: MemoryLimits): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", limits);
-  const f = module.function(["i32", "i32", "i32", "i32", "i32", "i32"], [], "run");
+  const f = module.function(["i32", "i32", "i32"], [], "run");
   new ScanGenerator(f, form).emit();
   return module.bytes();
 }
 
-/** Columns that are scanned together: a cache line of float32. */
-const COLUMNS = 16;
+/** Lines that are scanned together: a cache line of float32. */
+export const COLUMNS = 16;
 
 const bytesOf = (...positions: number[]): number[] => positions.flatMap((p) => [0, 1, 2, 3].map((b) => 4 * p + b));
 /** Shuffles of 32-bit lanes of two vectors, the second numbered 4 to 7. */
@@ -63,25 +66,33 @@ class ScanGenerator {
 
   emit(): void {
     const { f } = this;
-    const [from, to, places, outer, length, step] = [0, 1, 2, 3, 4, 5].map((i) => f.parameter(i));
-    const [column, source, target, place, stride] = [0, 1, 2, 3, 4].map(() => f.local("i32"));
-    f.get(length)
-      .op("i32.eqz")
-      .if(() => f.return());
-    f.get(outer)
-      .op("i32.eqz")
-      .if(() => f.return());
+    const { rows, reverse, type } = this.form;
+    const [block, unit, end] = [0, 1, 2].map((i) => f.parameter(i));
+    const [from, to, places, length, step] = SLOTS.map((_, i) => {
+      const local = f.local("i32");
+      f.get(block)
+        .memory("i32.load", 8 * i)
+        .set(local);
+      return local;
+    });
+    const [groups, outer, column, last, stride] = [0, 1, 2, 3, 4].map(() => f.local("i32"));
+    const [offset, source, target, place] = [0, 1, 2, 3].map(() => f.local("i32"));
+    f.get(unit).get(end).op("i32.ge_s").get(length).op("i32.eqz").op("i32.or");
+    f.if(() => f.return());
     f.get(step)
-      .op("i32.eqz")
-      .if(() => f.return());
+      .i32(COLUMNS - 1)
+      .op("i32.add")
+      .i32(COLUMNS)
+      .op("i32.div_u")
+      .set(groups);
     // Elements from one step of a line to the next.
-    if (this.form.reverse) f.i32(0).get(step).op("i32.sub").set(stride);
+    if (reverse) f.i32(0).get(step).op("i32.sub").set(stride);
     else f.get(step).set(stride);
-    const offset = f.local("i32");
     const locate = (): void => {
-      f.get(column);
-      if (this.form.reverse) f.get(length).i32(1).op("i32.sub").get(step).op("i32.mul").op("i32.add");
-      f.set(offset);
+      // Where the line begins, or from where it is walked.
+      f.get(outer).get(length).op("i32.mul");
+      if (reverse) f.get(length).op("i32.add").i32(1).op("i32.sub");
+      f.get(step).op("i32.mul").get(column).op("i32.add").set(offset);
       for (const [base, pointer, bytes] of [
         [from, source, this.size],
         [to, target, this.size],
@@ -90,27 +101,33 @@ class ScanGenerator {
         f.get(base).get(offset).i32(bytes).op("i32.mul").op("i32.add").set(pointer);
       }
     };
-    const lines = (width: number, body: () => void): void =>
-      void f.block((done) => {
-        f.loop((again) => {
-          f.get(column).i32(width).op("i32.add").get(step).op("i32.gt_u").br_if(done);
-          locate();
-          body();
-          f.get(column).i32(width).op("i32.add").set(column);
-          f.br(again);
-        });
+    const lines = (): void =>
+      void f.loop((again) => {
+        locate();
+        this.line(source, target, place, length, stride);
+        f.get(column).i32(1).op("i32.add").tee(column).get(last).op("i32.lt_u").br_if(again);
       });
     f.loop((again) => {
-      f.i32(0).set(column);
-      if (!this.form.rows && this.form.type === "f32") {
-        lines(COLUMNS, () => this.columns(source, target, place, length, stride));
+      f.get(unit).get(groups).op("i32.div_u").set(outer);
+      f.get(unit).get(groups).op("i32.rem_u").i32(COLUMNS).op("i32.mul").set(column);
+      f.get(column).i32(COLUMNS).op("i32.add").set(last);
+      if (!rows && type === "f32") {
+        f.get(last).get(step).op("i32.le_u");
+        f.if(
+          () => {
+            locate();
+            this.columns(source, target, place, length, stride);
+          },
+          () => {
+            f.get(step).set(last);
+            lines();
+          },
+        );
+      } else {
+        f.get(last).get(step).get(last).get(step).op("i32.lt_u").select().set(last);
+        lines();
       }
-      lines(1, () => this.line(source, target, place, length, stride));
-      const block = f.local("i32");
-      f.get(length).get(step).op("i32.mul").set(block);
-      for (const base of [from, to]) f.get(base).get(block).i32(this.size).op("i32.mul").op("i32.add").set(base);
-      if (this.extreme) f.get(places).get(block).i32(8).op("i32.mul").op("i32.add").set(places);
-      f.get(outer).i32(1).op("i32.sub").tee(outer).br_if(again);
+      f.get(unit).i32(1).op("i32.add").tee(unit).get(end).op("i32.lt_s").br_if(again);
     });
   }
 
@@ -317,18 +334,4 @@ class ScanGenerator {
       f.get(at).i32(1).op("i32.add").tee(at).get(length).op("i32.ne").br_if(again);
     });
   }
-}
-
-const modules = new Map<string, Scan>();
-/** The function of a form, for one memory of the program. */
-export function scanFunction(form: ScanForm, memory: WebAssembly.Memory): Scan {
-  const key = `${form.op} ${form.type} ${form.reverse} ${form.rows}`;
-  let run = modules.get(key);
-  if (run === undefined) {
-    const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-    const bytes = scanModule(form, shared ? { minimum: 0, maximum: 65536, shared } : {});
-    run = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports.run as unknown as Scan;
-    modules.set(key, run);
-  }
-  return run;
 }

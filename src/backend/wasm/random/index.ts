@@ -3,6 +3,7 @@ import type { FillKernels } from "../../../random/kernels.ts";
 import { BLOCK_WORDS as BLOCK, type Mt19937 } from "../../../random/mt19937.ts";
 import { type MemoryLimits, ModuleBuilder } from "../assembler.ts";
 import { detectFeatures } from "../features.ts";
+import { memoryLimits } from "../instantiate.ts";
 import { emitBoxMuller } from "./box-muller.ts";
 import { emitBernoulli, emitRemainders, emitUniform24, emitUniform53 } from "./samples.ts";
 import { emitShuffle } from "./shuffle.ts";
@@ -65,8 +66,7 @@ class RandomKernels implements FillKernels {
 
   constructor(memory: WebAssembly.Memory, reserve: (bytes: number) => number) {
     this.memory = memory;
-    const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-    const module = new WebAssembly.Module(randomModule(shared ? { minimum: 0, maximum: 65536, shared } : {}));
+    const module = new WebAssembly.Module(randomModule(memoryLimits(memory)));
     this.run = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
     this.state = reserve(8 * ROW_WORDS + STEP_BYTES);
     this.tempered = this.state + 4 * ROW_WORDS;

@@ -3,7 +3,7 @@
  * `softmax(scale · Q Kᵀ + mask)` and their product with V. Scores become weights in place, a causal mask is never in
  * memory, and operands are read where they lie, so heads that are slices of one projection are not copied.
  */
-import { float32 } from "../dtype.ts";
+import { bool, float32 } from "../dtype.ts";
 import { computeType, constant, type Expr } from "../ir/expr.ts";
 import { broadcastStrides } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -24,22 +24,22 @@ import { elementsOf } from "./memory.ts";
 import { allocate, type RowOperand, runRow } from "./row.ts";
 import { softmaxBackward } from "./softmax-gradient.ts";
 
-/** 0 as often as -inf, for `causalMask`. */
+/** True as often as false, for `causalMask`. */
 let steps: Tensor | null = null;
 
 /**
- * The causal mask as a view of a few numbers: 0 up to the diagonal and -inf after it is the same sequence in every row, one
+ * The causal mask as a view of a few numbers: true up to the diagonal and false after it is the same sequence in every row, one
  * place further each time. Its rows from `first` on.
  */
 function causalMask(first: number, rows: number, columns: number): Tensor {
   const needed = Math.max(first + rows, columns);
   if (steps === null || steps.count < 2 * needed) {
     const half = Math.max(256, 2 ** Math.ceil(Math.log2(needed)));
-    steps = allocate(float32, [2 * half]);
+    steps = allocate(bool, [2 * half]);
     steps.storage.kept = true;
-    (elementsOf(steps) as Float32Array).fill(0, 0, half).fill(Number.NEGATIVE_INFINITY, half);
+    (elementsOf(steps) as Uint8Array).fill(1, 0, half).fill(0, half);
   }
-  return new Tensor(steps.storage, float32, [rows, columns], [-1, 1], steps.count / 2 - 1 - first);
+  return new Tensor(steps.storage, bool, [rows, columns], [-1, 1], steps.count / 2 - 1 - first);
 }
 
 interface WeightAttrs {

@@ -266,3 +266,12 @@ test("what comes after a place does not reach it, whatever it is", () => {
   const after = F.scaled_dot_product_attention(q, k, v, { is_causal: true });
   assert.ok(torch.equal(before.narrow(2, 0, 64), after.narrow(2, 0, 64)));
 });
+
+test("causal attention in float32 stays right when its kernels are optimized", () => {
+  const [q, k, v] = [0, 1, 2].map(() => torch.randn(4, 2, 128, 16));
+  const exact = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), { is_causal: true });
+  for (let i = 0; i < 100; i++) {
+    const out = F.scaled_dot_product_attention(q, k, v, { is_causal: true });
+    assert.ok(torch.allclose(out.double(), exact, 1e-4, 1e-5), `call ${i}`);
+  }
+});

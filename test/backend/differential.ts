@@ -10,6 +10,7 @@ import type { Journal } from "../../src/backend/interpreter/evaluate.ts";
 import { InterpreterBackend } from "../../src/backend/interpreter/interpreter.ts";
 import { emitContraction } from "../../src/backend/wasm/contraction.ts";
 import { chooseFeatures, type Features } from "../../src/backend/wasm/features.ts";
+import { FRAME_BYTES } from "../../src/backend/wasm/frame.ts";
 import { hostImports } from "../../src/backend/wasm/host.ts";
 import { emitRow } from "../../src/backend/wasm/row.ts";
 import { emitScatter } from "../../src/backend/wasm/scatter.ts";
@@ -36,6 +37,7 @@ export const variants: readonly Variant[] = [
 ];
 
 const BLOCK = 1024;
+const FRAME = 32768;
 const SCRATCH = 65536;
 const DATA = SCRATCH + (8 << 20);
 const memory = new WebAssembly.Memory({ initial: 192 });
@@ -66,6 +68,7 @@ export class DifferentialTest {
       const launch = (ranges: readonly (readonly [number, number])[]): void => {
         restore();
         // A kernel must not rely on what is in the scratch memory.
+        bytes.fill(0xff, FRAME, FRAME + FRAME_BYTES);
         bytes.fill(0xff, SCRATCH, SCRATCH + scratchBytes);
         for (const [from, to] of ranges) run(BLOCK, from, to);
       };
@@ -134,7 +137,7 @@ function compile(kernel: Kernel, { name, features, wide }: Variant, optimized: b
   v8.setFlagsFromString(optimized ? "--no-liftoff" : "--liftoff");
   if (detected.wide) v8.setFlagsFromString(`--${wide ? "" : "no-"}experimental-wasm-revectorize`);
   const module = new WebAssembly.Module(named(code, name));
-  const imports = { env: { memory, scratch: () => SCRATCH, frame: SCRATCH }, host: hostImports };
+  const imports = { env: { memory, scratch: () => SCRATCH, frame: FRAME }, host: hostImports };
   return { run: new WebAssembly.Instance(module, imports).exports.run as Run, units, scratchBytes };
 }
 

@@ -197,7 +197,6 @@ class BlockedSum extends Base implements Accumulator {
       if (this.type === "f32") f.op("f64.promote_f32");
       f.op("f64.add").set(totals[0]);
     } else if (style === "across") {
-      if (copies > 1) this.spill(sums);
       for (let p = 0; p < this.parts; p++) {
         for (let u = 1; u < copies; u++) {
           f.get(sums[p])

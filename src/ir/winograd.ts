@@ -92,7 +92,7 @@ const PARAMS = [
   /** Zeros before the first row and column. */
   "top",
   "left",
-  /** An image is divided into `strips` of columns, each of `tileRows` × `tileColumns` tiles; some may lie outside. */
+  /** An image is divided into `strips` of columns, each of `tileRows` × `tileColumns` tiles; some of the last one may lie outside. */
   "strips",
   "tileRows",
   "tileColumns",

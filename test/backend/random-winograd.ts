@@ -16,7 +16,10 @@ export function randomWinograd(seed: number): Sample {
   // At least one place of the filter lies in the padded image.
   const outRows = Math.max(1, rows + top + random.below(3) - 2);
   const outColumns = Math.max(1, columns + left + random.below(3) - 2);
-  const strips = random.chance(0.3) ? 1 + random.below(3) : 1;
+  const wholeColumns = Math.ceil(outColumns / tile);
+  // Strips have two columns of tiles or more: convolutions make them some thirty wide.
+  const tileColumns = Math.max(2, Math.ceil(wholeColumns / (random.chance(0.3) ? 1 + random.below(4) : 1)));
+  const strips = Math.ceil(wholeColumns / tileColumns);
   const inRow = columns + random.below(3);
   const inChannel = inRow * rows + random.below(3);
   const inSample = inChannel * channels + random.below(3);
@@ -27,7 +30,7 @@ export function randomWinograd(seed: number): Sample {
   const values: Record<WinogradParam, number> = {
     ...{ samples, channels, outputs, rows, columns, outRows, outColumns, inRow, inChannel, inSample },
     ...{ outRow, outChannel, outSample, top, left, strips, filterStride, biasStride: random.below(3) },
-    ...{ tileRows: Math.ceil(outRows / tile), tileColumns: Math.ceil(Math.ceil(outColumns / tile) / strips) },
+    ...{ tileRows: Math.ceil(outRows / tile), tileColumns },
     ...{ unitTiles: 16 * (1 + random.below(4)), unitBlocks: 1 + random.below(3) },
   };
   const buffer = (length: number, access: "read" | "write"): void => {

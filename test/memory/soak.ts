@@ -8,6 +8,7 @@
  * in the second one; the first is warm-up. Exits with 1 where it is more, or where a loss is not finite.
  */
 import * as torch from "../../src/index.ts";
+import { memory_reserved } from "../../src/storage/memory.ts";
 import * as vision from "../../src/vision/index.ts";
 import { train, type Usage, usage } from "./network.ts";
 
@@ -23,8 +24,7 @@ function soak(title: string, steps: number, body: (afterStep: (step: number, los
   const start = performance.now();
   body((step, loss) => {
     if (!Number.isFinite(loss)) finite = false;
-    if (step % Math.ceil(steps / 400) === 0)
-      quarters[Math.floor((4 * step) / steps)].push(usage(torch.memory_stats().reserved));
+    if (step % Math.ceil(steps / 400) === 0) quarters[Math.floor((4 * step) / steps)].push(usage(memory_reserved()));
   });
   console.log(`${title}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   for (const key of ["rss", "reserved", "heap", "external"] as const) {

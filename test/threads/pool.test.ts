@@ -54,7 +54,7 @@ test("the loss of an idle worker is reported, and work goes on", async () => {
   }>("loses a worker");
   assert.deepEqual(results, new Array(4).fill(expected()));
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0], /a worker thread ended: exit code 1\. Work goes on with one thread/);
+  assert.match(warnings[0], /a worker thread ended: exit code \d+\. Work goes on with one thread/);
   assert.equal(threads, 1);
   assert.equal(workers, 1, "set_num_threads starts another one");
 });

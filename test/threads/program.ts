@@ -4,6 +4,7 @@
  */
 import * as torch from "../../src/index.ts";
 import { pool } from "../../src/ops/launch.ts";
+import { memory_reserved } from "../../src/storage/memory.ts";
 import { bitsOf } from "./computations.ts";
 
 interface Internals {
@@ -60,11 +61,11 @@ const programs: Readonly<Record<string, () => unknown>> = {
   "grows the memory": () => {
     torch.set_num_threads(2);
     work();
-    const before = torch.memory_stats().reserved;
+    const before = memory_reserved();
     // The workers have not seen this memory yet.
     const large = torch.ones(40_000_000);
     const sum = large.add(large).sum().item();
-    return { sum, grown: torch.memory_stats().reserved - before, workers: pool.workers };
+    return { sum, grown: memory_reserved() - before, workers: pool.workers };
   },
   "is one of several busy processes": () => {
     torch.set_num_threads(2);

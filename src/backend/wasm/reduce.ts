@@ -23,6 +23,8 @@ export interface ReduceContext {
   /** Whether `scalar` code has to add in the same order as `lanes` code. */
   readonly blocked: boolean;
   readonly innerIndex: Expr;
+  /** Whether pairs of accumulators are to become 256-bit ones. */
+  readonly paired: boolean;
 }
 
 /** Emits the parts of one reduction. */
@@ -89,7 +91,7 @@ abstract class Base {
   protected spill(vectors: readonly Local[]): void {
     const { f, emitter } = this;
     const all = vectors.filter((local) => local !== undefined);
-    if (!emitter.features.wide || all.length % 2 !== 0) return;
+    if (!this.context.paired || all.length % 2 !== 0) return;
     const frame = emitter.frame();
     for (let i = 0; i < all.length; i += 2) {
       for (const j of [i + 1, i]) {

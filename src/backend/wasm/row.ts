@@ -150,9 +150,10 @@ class RowGenerator {
     const { f, emitter } = this;
     const { outer, inner, vectorAxis, innerIndex } = this.prepared;
     const style: ReduceStyle = copies > 0 ? "lanes" : vectorAxis >= outer ? "across" : "scalar";
+    const paired = emitter.features.wide && !this.prepared.rereads;
     const accumulators = stages.map((stage) =>
       accumulator(
-        { emitter, style, copies: copies || this.prepared.copies, blocked: vectorAxis >= 0, innerIndex },
+        { emitter, style, copies: copies || this.prepared.copies, blocked: vectorAxis >= 0, innerIndex, paired },
         stage,
       ),
     );

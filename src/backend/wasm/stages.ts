@@ -47,6 +47,11 @@ export interface Prepared {
   readonly transposed: boolean;
   /** The flattened inner index, for arg-reductions. */
   readonly innerIndex: Expr;
+  /**
+   * Whether a reduction comes after stores of elements, which it may read. With pairs of accumulators V8 13.6 makes wrong
+   * 256-bit code of such a softmax.
+   */
+  readonly rereads: boolean;
 }
 
 /** An expression as the emitters take it. */
@@ -83,13 +88,15 @@ export function prepare(kernel: RowKernel, features: Features): Prepared {
     const position = graph.intern(stageValue("i32", i, 1));
     return { kind: "reduce", op: stage.op, value: intern(value), result, position };
   });
+  const stored = kernel.stages.findIndex((stage) => stage.kind === "store" && stage.over === "inner");
+  const rereads = stored >= 0 && kernel.stages.some((stage, i) => i > stored && stage.kind === "reduce");
   const sizes = axes.map((axis) => graph.intern(axis.size));
   const flattened = kernel.inner.reduce((index, axis) => index.mul(axis.size).add(axis.index), constant("i32", 0));
   const base = { graph, outer: outer.length, inner: kernel.inner.length, sizes };
   countUses(graph, stages);
   const plan = features.simd ? planVectors(kernel, base, stages) : { vectorAxis: -1, copies: 0, lockstep: false };
   const transposed = features.simd && kernel.inner.length === 0 && isTransposed(graph, outer.length - 1, stages);
-  return { ...base, ...plan, transposed, groups: group(stages), innerIndex: graph.intern(flattened) };
+  return { ...base, ...plan, transposed, groups: group(stages), innerIndex: graph.intern(flattened), rereads };
 }
 
 /** Whether more operands are contiguous along the axis before the last than along the last one. */

@@ -59,6 +59,8 @@ const { blob } = golden;
 /** Initial values agree to the bit, up to 2 ulp where a logarithm or cosine enters. */
 const EXACT = { rtol: 2.4e-7, atol: 0 };
 const CLOSE = { rtol: 1e-5, atol: 1e-5 };
+/** Gradients of a stack of layer norms over four values are sums of terms near 10: PyTorch's are 1.6e-5 from float64. */
+const DEEP = { rtol: 1e-5, atol: 4e-5 };
 
 function isWholeFloat(value: Golden): boolean {
   return typeof value === "object" && value !== null && "float" in value && Number.isInteger(value.float);
@@ -142,17 +144,18 @@ for (const c of golden.cases) {
       const wanted = inputs.filter((i) => i.requires_grad);
       const named = [...module.named_parameters()];
       const { grad } = api.torch.autograd as { grad: (o: unknown, i: unknown, k: unknown) => ArrayLike<unknown> };
+      const tolerance = c.module.startsWith("Transformer") ? DEEP : CLOSE;
       const all = [...wanted, ...named.map(([, p]) => p)];
       const got = grad(first, all, { grad_outputs: upstreamGradient(api, first, 0) });
       c.input_grads?.forEach((g, i) => {
-        assertTensor(api, got[i], g, CLOSE, `gradient of input ${i}`);
+        assertTensor(api, got[i], g, tolerance, `gradient of input ${i}`);
       });
       named.forEach(([name], i) => {
         assertTensor(
           api,
           got[wanted.length + i],
           (c.grads as Record<string, GoldenTensor>)[name],
-          CLOSE,
+          tolerance,
           `gradient of ${name}`,
         );
       });

@@ -4,7 +4,7 @@
  *   npm run bench -- [options]
  *
  *   --only PATTERN     only rows whose name matches the regular expression
- *   --quick            little time for each row: two minutes for all
+ *   --quick            little time for each row: three minutes for all, without peers
  *   --threads 1,2      the numbers of threads, each with a table of its own. Default 1
  *   --alone            Kindling only
  *   --peers            also the other JavaScript libraries; --no-peers without them. Default: unless --quick, --alone or --browser

@@ -85,14 +85,7 @@ export function launch(
   params: readonly (number | bigint)[],
   units = -1,
 ): void {
-  // A new epoch lets the heap move whatever this launch does not use; reading the addresses pins what it does.
-  heap.epoch++;
-  let slot = 0;
-  for (let i = 0; i < tensors.length; i++) {
-    const t = tensors[i];
-    const address = t.storage.address + t.offset * t.dtype.itemsize;
-    heap.i32[SLOT32 + 2 * slot++] = address;
-  }
+  let slot = writeAddresses(tensors);
   const types = compiled.kernel.params;
   for (let i = 0; i < params.length; i++) writeParam(slot++, types[i], params[i]);
   compiled.run(BLOCK, 0, units < 0 ? compiled.units(BLOCK) : units);
@@ -107,13 +100,7 @@ export function launchPrepared(
   tensors: readonly Tensor[],
   scalars: readonly (number | bigint)[] | undefined,
 ): number {
-  heap.epoch++;
-  let slot = 0;
-  for (let i = 0; i < tensors.length; i++) {
-    const t = tensors[i];
-    const address = t.storage.address + t.offset * t.dtype.itemsize;
-    heap.i32[SLOT32 + 2 * slot++] = address;
-  }
+  let slot = writeAddresses(tensors);
   const { i32 } = heap;
   for (let i = 0; i < params.length; i++) i32[SLOT32 + 2 * slot++] = params[i];
   if (scalars !== undefined) {
@@ -152,6 +139,19 @@ export class Routine {
 
 /** Nanoseconds of work that a thread takes at a time. */
 const ROUTINE_CHUNK = 20_000;
+
+/** Begins a launch: the first slots are the addresses of the tensors' first elements. Returns the next slot. */
+function writeAddresses(tensors: readonly Tensor[]): number {
+  // A new epoch lets the heap move whatever this launch does not use; reading the addresses pins what it does.
+  heap.epoch++;
+  let slot = 0;
+  for (let i = 0; i < tensors.length; i++) {
+    const t = tensors[i];
+    const address = t.storage.address + t.offset * t.dtype.itemsize;
+    heap.i32[SLOT32 + 2 * slot++] = address;
+  }
+  return slot;
+}
 
 function writeParam(slot: number, type: ComputeType, value: number | bigint): void {
   if (type === "i32") heap.i32[SLOT32 + 2 * slot] = Number(value);
@@ -199,13 +199,7 @@ export function launchFlat(
   count: number,
   scalars: readonly (number | bigint)[] | null,
 ): void {
-  heap.epoch++;
-  let slot = 0;
-  for (let i = 0; i < inputs.length; i++) {
-    const t = inputs[i];
-    const address = t.storage.address + t.offset * t.dtype.itemsize;
-    heap.i32[SLOT32 + 2 * slot++] = address;
-  }
+  let slot = writeAddresses(inputs);
   const address = out.storage.address + out.offset * out.dtype.itemsize;
   const i32 = heap.i32;
   i32[SLOT32 + 2 * slot++] = address;

@@ -95,8 +95,8 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
   op.compute(inputs, attrs, self);
   self.version.value++;
   if (node !== null) {
-    node.saveOutputs([self]);
     rebaseHistory(self, node);
+    node.saveOutputs([self]);
   }
   return self;
 }

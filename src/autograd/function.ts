@@ -5,7 +5,7 @@ import { describe, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
 import { is_grad_enabled, withGradMode } from "./mode.ts";
-import { type Gradients, Node, releasedError, SavedTensor } from "./node.ts";
+import { type Gradients, Node, releasedError } from "./node.ts";
 import {
   anyRequiresGrad,
   checkInplace,
@@ -15,6 +15,7 @@ import {
   rebaseHistory,
   setHistory,
 } from "./record.ts";
+import { SavedTensor } from "./saved-tensor.ts";
 
 /** What `forward` and `backward` share. */
 export class FunctionContext {
@@ -134,7 +135,9 @@ class CustomNode extends Node {
     this.outputCount = spec.outputs.length;
     const internals = FunctionContext.internals(spec.context);
     this.saved = internals.saved.map((t) =>
-      t === null ? null : new SavedTensor(t, internals.nonDifferentiable.includes(t) ? -1 : spec.outputs.indexOf(t)),
+      t === null
+        ? null
+        : new SavedTensor(t, internals.nonDifferentiable.includes(t) ? -1 : spec.outputs.indexOf(t), this),
     );
     internals.setUnpack(() => {
       if (this.saved === null) throw releasedError();

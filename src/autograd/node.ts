@@ -1,5 +1,4 @@
 /** The graph that autograd records: nodes and their edges. */
-import { scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -83,38 +82,6 @@ function pushRemovable<T>(list: T[], entry: T): { remove(): void } {
 /** `Exp` for `ExpBackward0`: what PyTorch's messages call an operation. */
 export function operationName(node: Node): string {
   return node.name().replace(/Backwards?\d*$/, "");
-}
-
-/** A tensor kept for backward, with the version it had. */
-export class SavedTensor {
-  private readonly tensor: Tensor;
-  private readonly version: number;
-  /** Which output of the node that saves it the tensor is; -1 for an input. */
-  private readonly output: number;
-  constructor(tensor: Tensor, output = -1) {
-    this.tensor = tensor;
-    this.version = tensor.version.value;
-    this.output = output;
-  }
-
-  unpack(node: Node): Tensor {
-    const { tensor, output } = this;
-    if (tensor.version.value !== this.version) {
-      const maker = output >= 0 ? node : tensor.grad_fn;
-      const which = maker
-        ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
-        : "";
-      throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
-      );
-    }
-    if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
-    // The user detached the output in place; its history is still this node.
-    const same = tensor.detach();
-    same.gradFn = node;
-    same.outputNumber = output;
-    return same;
-  }
 }
 
 export function releasedError(): RuntimeError {

@@ -4,7 +4,8 @@ import type { Shape } from "../shape.ts";
 import { type Storage, trackStorages } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { earlyFrees, is_grad_enabled } from "./mode.ts";
-import { type Gradients, Node, releasedError, SavedTensor } from "./node.ts";
+import { type Gradients, Node, releasedError } from "./node.ts";
+import { SavedTensor } from "./saved-tensor.ts";
 
 /** What a gradient formula sees of the recorded call. */
 export interface GradientContext<A = unknown> {
@@ -82,7 +83,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
       if (!(mask & (1 << (OUTPUT_BIT + j)))) return null;
       // An output without a gradient has no history to be given back.
       const differentiable = t.dtype.is_floating_point && (this.op.differentiableOutputs?.[j] ?? true);
-      return new SavedTensor(t, differentiable ? j : -1);
+      return new SavedTensor(t, differentiable ? j : -1, this);
     });
   }
 

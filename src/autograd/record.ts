@@ -4,8 +4,9 @@ import { isContiguous } from "../shape.ts";
 import { Tensor, type ViewInfo } from "../tensor.ts";
 import { gradientAccumulator } from "./accumulate.ts";
 import { is_grad_enabled } from "./mode.ts";
-import { type Gradients, Node, operationName, releasedError, SavedTensor } from "./node.ts";
+import { type Gradients, Node, operationName, releasedError } from "./node.ts";
 import { type DifferentiableOp, OpNode, OUTPUT_BIT } from "./op-node.ts";
+import { SavedTensor } from "./saved-tensor.ts";
 
 /** Where the gradient of a tensor goes; null if it needs none. */
 export function gradientEdge(tensor: Tensor): Edge | null {

@@ -217,3 +217,14 @@ export function trackStorages(body: () => void, keep: (storage: Storage) => bool
     }
   }
 }
+
+/** Runs `body`, whose storages live on, inside of what `trackStorages` runs. */
+export function withoutTracking<R>(body: () => R): R {
+  const outer = tracked;
+  tracked = null;
+  try {
+    return body();
+  } finally {
+    tracked = outer;
+  }
+}

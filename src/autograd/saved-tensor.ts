@@ -1,0 +1,196 @@
+/** What nodes keep for backward, and the hooks that decide how it is kept. */
+import { scalarTypeName } from "../dtype.ts";
+import { RuntimeError } from "../errors.ts";
+import { describe } from "../shape.ts";
+import { withoutTracking } from "../storage/storage.ts";
+import { is_tensor, Tensor } from "../tensor.ts";
+import { withGradMode } from "./mode.ts";
+import { type Node, operationName, releasedError } from "./node.ts";
+
+/** What a tensor is kept as, and how it comes back. */
+export interface SavedTensorHooks {
+  readonly pack: (tensor: Tensor) => unknown;
+  readonly unpack: (packed: never) => unknown;
+}
+
+interface ActiveHooks {
+  readonly hooks: SavedTensorHooks;
+  readonly outer: ActiveHooks | null;
+}
+
+/** The hooks in force for tensors that are saved now; the innermost pair counts. */
+let active: ActiveHooks | null = null;
+/** Why hooks may not be used now, if they may not. */
+let disabledMessage: string | null = null;
+
+/** The hooks that tensors saved now go through. */
+export function currentSavedTensorHooks(): SavedTensorHooks | null {
+  return active === null ? null : active.hooks;
+}
+
+/** Puts `hooks` in force; the function that is returned ends this. */
+export function pushSavedTensorHooks(hooks: SavedTensorHooks): () => void {
+  if (disabledMessage !== null) throw new RuntimeError(disabledMessage);
+  const outer = active;
+  active = { hooks, outer };
+  return () => {
+    active = outer;
+  };
+}
+
+/** Makes it an error with this message to put hooks in force; the function that is returned ends this. */
+export function forbidSavedTensorHooks(message: string): () => void {
+  if (active !== null) throw new RuntimeError(message);
+  const outer = disabledMessage;
+  disabledMessage = message;
+  return () => {
+    disabledMessage = outer;
+  };
+}
+
+/** What hooks have made of a tensor, and the place in the graph that it comes back to. */
+interface Packed {
+  readonly hooks: SavedTensorHooks;
+  readonly value: unknown;
+  /** The node of an input; null for leaves, and for outputs of the node that saves them. */
+  readonly gradFn: Node | null;
+  readonly isLeaf: boolean;
+  readonly requiresGrad: boolean;
+  readonly outputNumber: number;
+  readonly accumulator: Node | null;
+}
+
+/** A tensor kept for backward, with the version it had: PyTorch's `SavedTensor`. */
+export class SavedTensor {
+  private tensor: Tensor | null;
+  private readonly version: number;
+  /** Which output of the node that saves it the tensor is; -1 for an input. */
+  private readonly output: number;
+  private packed: Packed | null = null;
+
+  /** For an output, `maker` is the node that saves it. */
+  constructor(tensor: Tensor, output = -1, maker: Node | null = null) {
+    this.tensor = tensor;
+    this.version = tensor.version.value;
+    this.output = output;
+    if (active !== null) {
+      if (output >= 0 && maker !== null && tensor.gradFn === null) {
+        // Hooks see an output with its history, which it is given right after this.
+        tensor.gradFn = maker;
+        tensor.outputNumber = output;
+        tensor.gradFnVersion = tensor.version.value;
+      }
+      this.pack(active.hooks, tensor);
+    }
+  }
+
+  private pack(hooks: SavedTensorHooks, shown: Tensor): void {
+    const tensor = this.tensor as Tensor;
+    const before = tensor.version.value;
+    const gradFn = tensor.grad_fn;
+    const value = withGradMode(false, () => hooks.pack(shown));
+    if (tensor.version.value !== before) {
+      throw new RuntimeError(
+        "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place operations on the input to a pack hook.",
+      );
+    }
+    const isLeaf = this.output < 0 && gradFn === null;
+    this.packed = {
+      hooks,
+      value,
+      gradFn: this.output < 0 ? gradFn : null,
+      isLeaf,
+      requiresGrad: isLeaf && tensor.requires_grad,
+      outputNumber: this.output >= 0 ? this.output : tensor.outputNumber,
+      accumulator: tensor.accumulator,
+    };
+    this.tensor = null;
+  }
+
+  /**
+   * Has the tensor kept as what `pack_hook` makes of it; `unpack_hook` gives a tensor back from that. `pack_hook` is called at
+   * once. Only one pair of hooks is allowed.
+   */
+  register_hooks(pack_hook: (tensor: Tensor) => unknown, unpack_hook: (packed: never) => unknown): void {
+    checkHooks("register_hooks", pack_hook, unpack_hook);
+    if (this.packed !== null) {
+      throw new RuntimeError(
+        "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.",
+      );
+    }
+    if (this.tensor === null) {
+      throw new RuntimeError(
+        "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved variables after calling backward.",
+      );
+    }
+    this.pack({ pack: pack_hook, unpack: unpack_hook }, this.tensor.detach());
+  }
+
+  /** Lets go of what is kept. */
+  release(): void {
+    this.tensor = null;
+    this.packed = null;
+  }
+
+  /** The tensor, for the node that saved it. */
+  unpack(node: Node): Tensor {
+    const { tensor, output } = this;
+    if (tensor === null) {
+      if (this.packed === null) throw releasedError();
+      return restore(this.packed, node);
+    }
+    if (tensor.version.value !== this.version) {
+      const maker = output >= 0 ? node : tensor.grad_fn;
+      const which = maker
+        ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
+        : "";
+      throw new RuntimeError(
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
+      );
+    }
+    if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
+    // The user detached the output in place; its history is still this node.
+    const same = tensor.detach();
+    same.gradFn = node;
+    same.outputNumber = output;
+    return same;
+  }
+}
+
+/** What the unpack hook gives back, with the history of what was saved. */
+function restore(packed: Packed, node: Node): Tensor {
+  // A hook may keep what it makes, so the memory of a gradient's temporaries is not counted here.
+  const data: unknown = withoutTracking(() => packed.hooks.unpack(packed.value as never));
+  if (!is_tensor(data)) {
+    throw new TypeError(
+      `Output of saved tensor unpack_hook expected to be a Tensor but got result of type ${describe(data)}`,
+    );
+  }
+  data.storage.kept = true;
+  const gradFn = packed.isLeaf ? null : (packed.gradFn ?? node);
+  if (gradFn === null && !packed.requiresGrad && !data.requires_grad) return data;
+  const out = new Tensor(data.storage, data.dtype, data.sizes, data.strides, data.offset, data.contiguousLayout);
+  out.version = data.version;
+  if (gradFn !== null) {
+    out.gradFn = gradFn;
+    out.outputNumber = packed.outputNumber;
+    out.gradFnVersion = out.version.value;
+  } else {
+    out.leafRequiresGrad = packed.requiresGrad;
+    // Gradients of the copy go to the leaf itself.
+    out.accumulator = packed.accumulator;
+  }
+  return out;
+}
+
+/** Refuses hooks that are not functions. */
+export function checkHooks(name: string, pack_hook: unknown, unpack_hook: unknown): void {
+  for (const [which, hook] of [
+    ["pack_hook", pack_hook],
+    ["unpack_hook", unpack_hook],
+  ] as const) {
+    if (typeof hook !== "function") {
+      throw new TypeError(`${name}(): argument '${which}' must be a function, not ${describe(hook)}`);
+    }
+  }
+}

@@ -7,6 +7,7 @@ import { describe, sameShape, shapeText } from "../shape.ts";
 import { lastStorageSerial } from "../storage/storage.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { AccumulateGrad } from "./accumulate.ts";
+import { withGraphTask } from "./graph-task.ts";
 import { earlyFrees, withGradMode } from "./mode.ts";
 import type { Gradients, Node } from "./node.ts";
 import { OpNode } from "./op-node.ts";
@@ -57,7 +58,9 @@ export function runBackward(
   countDependencies(tasks, rootTasks);
   const captured: (Tensor | null)[] = [];
   if (options.inputs !== undefined) markNeeded(tasks, options.inputs, captured, options.accumulate);
-  withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured));
+  withGraphTask(options.inputs !== undefined, () =>
+    withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured)),
+  );
   return captured;
 }
 
@@ -230,7 +233,7 @@ function markFresh(task: Task, results: Gradients, serial: number): void {
   const fresh = new Array<boolean>(n);
   for (let i = 0; i < n; i++) {
     const g = results[i];
-    fresh[i] = g !== null && g.storage.serial > serial && sharing(results, g) === 1;
+    fresh[i] = g !== null && g.storage.serial > serial && !g.storage.kept && sharing(results, g) === 1;
   }
   task.fresh = fresh;
   if (task.captures !== null) return;

@@ -1,77 +1,88 @@
 /**
- * Whether operations are recorded. The switch is only ever changed within a scope: a callback, or a `using` guard that
- * puts it back.
+ * `torch.no_grad` and its kin: scopes that say whether operations are recorded. `context/scope.ts` has the forms in which
+ * each can be used, `context/scoped-value.ts` how they stay apart from each other across `await`.
  */
+import { GRAD, gradMode, INFERENCE, is_grad_enabled } from "../context/grad-mode.ts";
+import { type MemberContext, makeScope, type Scope, scope } from "../context/scope.ts";
+import { describe } from "../shape.ts";
 
-let enabled = true;
-let inference = false;
+export { is_grad_enabled, is_inference_mode_enabled } from "../context/grad-mode.ts";
+export type { Scope } from "../context/scope.ts";
 
-export function is_grad_enabled(): boolean {
-  return enabled;
-}
-
-export function is_inference_mode_enabled(): boolean {
-  return inference;
-}
-
-/** Puts the modes back when the block of a `using` declaration ends. */
-export class ModeGuard implements Disposable {
-  readonly #enabled = enabled;
-  readonly #inference = inference;
-  [Symbol.dispose](): void {
-    enabled = this.#enabled;
-    inference = this.#inference;
-  }
-}
-
-function within<R>(mode: boolean, body: (() => R) | undefined, setInference?: boolean): R | ModeGuard {
-  const guard = new ModeGuard();
-  enabled = mode;
-  if (setInference !== undefined) inference = setInference;
-  if (body === undefined) return guard;
-  try {
-    if (typeof body !== "function") throw new TypeError("A gradient mode takes a function, or nothing with `using`");
-    const result = body();
-    if (result instanceof Promise) {
-      // The error below is the one to see, not the rejection that may follow from it.
-      result.catch(() => {});
-      throw new TypeError(
-        "A gradient mode holds only until its callback returns, so the callback must not be async: await outside of it",
-      );
-    }
-    return result;
-  } finally {
-    guard[Symbol.dispose]();
-  }
-}
-
-/** Runs `body` without recording, or, without `body`, until the end of the block: `using _ = torch.no_grad()`. */
-export function no_grad(): ModeGuard;
+/**
+ * Runs `body` without recording, or, without `body`, gives a scope: `using _ = torch.no_grad()` until the end of the
+ * block, `torch.no_grad()(fn)` for a function that always runs so. An async `body` is followed across its awaits.
+ */
+export function no_grad(): Scope;
 export function no_grad<R>(body: () => R): R;
-export function no_grad<R>(body?: () => R): R | ModeGuard {
-  return within(false, body);
+export function no_grad<F extends (this: never, ...args: never[]) => unknown>(method: F, context: MemberContext): F;
+export function no_grad(body?: () => unknown, context?: MemberContext): unknown {
+  return scope("torch.no_grad()", gradMode, (mode) => mode & ~GRAD, body, context);
 }
 
-/** Runs `body` with recording, also within `no_grad`. */
-export function enable_grad(): ModeGuard;
+/** Runs `body` with recording, also within `no_grad`. Without `body`, gives a scope, as `no_grad` does. */
+export function enable_grad(): Scope;
 export function enable_grad<R>(body: () => R): R;
-export function enable_grad<R>(body?: () => R): R | ModeGuard {
-  return within(true, body);
+export function enable_grad<F extends (this: never, ...args: never[]) => unknown>(method: F, context: MemberContext): F;
+export function enable_grad(body?: () => unknown, context?: MemberContext): unknown {
+  return scope("torch.enable_grad()", gradMode, (mode) => mode | GRAD, body, context);
 }
 
-/** Turns recording on or off for `body`, or until the end of the block. */
-export function set_grad_enabled(mode: boolean): ModeGuard;
+function withGrad(mode: number, enabled: boolean): number {
+  return enabled ? mode | GRAD : mode & ~GRAD;
+}
+
+/**
+ * Turns recording on or off: for `body`, or at once. As a statement, `torch.set_grad_enabled(false)` holds until the end
+ * of the innermost scope around it (of `no_grad`, say) or, outside of all scopes, for the whole program: other async
+ * tasks too, unless they are in scopes of their own. With `using` it holds until the end of the block, and called with a
+ * function it wraps that, as `no_grad` does.
+ */
+export function set_grad_enabled(mode: boolean | { readonly mode: boolean }): Scope;
 export function set_grad_enabled<R>(mode: boolean, body: () => R): R;
-export function set_grad_enabled<R>(mode: boolean, body?: () => R): R | ModeGuard {
-  if (typeof mode !== "boolean") throw new TypeError("set_grad_enabled(): argument 'mode' must be bool");
-  return within(mode, body);
+export function set_grad_enabled(mode: boolean | { readonly mode: boolean }, body?: () => unknown): unknown {
+  const enabled = flagOf("set_grad_enabled", mode);
+  const name = `torch.set_grad_enabled(${enabled})`;
+  if (body !== undefined) return scope(name, gradMode, (outside) => withGrad(outside, enabled), body);
+  const before = is_grad_enabled();
+  gradMode.set(withGrad(gradMode.get(), enabled));
+  return makeScope({
+    name,
+    variable: gradMode,
+    next: (outside) => withGrad(outside, enabled),
+    // It was no statement: what follows is a scope, and around it all is as it was.
+    prepare: () => gradMode.set(withGrad(gradMode.get(), before)),
+  });
 }
 
-/** Like `no_grad`; the tensors made in it are ordinary tensors here, without PyTorch's inference restrictions. */
-export function inference_mode(): ModeGuard;
+/**
+ * Like `no_grad`, and tensors made inside are inference tensors: outside they can be read, but neither changed nor saved
+ * for backward. `inference_mode(false)` puts ordinary recording back. Without `body`, gives a scope, as `no_grad` does.
+ */
+export function inference_mode(mode?: boolean | { readonly mode?: boolean }): Scope;
 export function inference_mode<R>(body: () => R): R;
-export function inference_mode<R>(body?: () => R): R | ModeGuard {
-  return within(false, body, true);
+export function inference_mode<R>(mode: boolean, body: () => R): R;
+export function inference_mode<F extends (this: never, ...args: never[]) => unknown>(
+  method: F,
+  context: MemberContext,
+): F;
+export function inference_mode(mode: unknown = true, body?: unknown): unknown {
+  if (typeof mode === "function") return inference(true, mode as () => unknown, body as MemberContext);
+  return inference(flagOf("inference_mode", mode, true), body as () => unknown);
+}
+
+function inference(enabled: boolean, body?: () => unknown, context?: MemberContext): unknown {
+  const name = enabled ? "torch.inference_mode()" : "torch.inference_mode(false)";
+  return scope(name, gradMode, () => (enabled ? INFERENCE : GRAD), body, context);
+}
+
+function flagOf(name: string, mode: unknown, fallback?: boolean): boolean {
+  const keyword = typeof mode === "object" && mode !== null && Object.getPrototypeOf(mode) === Object.prototype;
+  const value = keyword ? ((mode as { mode?: unknown }).mode ?? fallback) : mode;
+  if (typeof value !== "boolean") {
+    throw new TypeError(`${name}(): argument 'mode' (position 1) must be bool, not ${describe(value)}`);
+  }
+  return value;
 }
 
 let freesEarly = true;
@@ -92,13 +103,7 @@ export function withoutEarlyFrees<R>(body: () => R): R {
   }
 }
 
-/** For the engine: runs `body` with recording on or off. */
+/** For the library: runs `body`, which does not await, with recording on or off. */
 export function withGradMode<R>(mode: boolean, body: () => R): R {
-  const before = enabled;
-  enabled = mode;
-  try {
-    return body();
-  } finally {
-    enabled = before;
-  }
+  return gradMode.runSync(withGrad(gradMode.get(), mode), body);
 }

@@ -1,5 +1,5 @@
 /** Initial values of parameters: https://pytorch.org/docs/stable/nn.init.html. All functions change their tensor and return it. */
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import { float64 } from "../dtype.ts";
 import { ValueError } from "../errors.ts";
 import { hostFunctions } from "../ir/special.ts";
@@ -79,7 +79,7 @@ export function uniform_(
     b,
     options,
   ]) as [Tensor, number, number, Generator | null];
-  return no_grad(() => t.uniform_(from, to, { generator }));
+  return withGradMode(false, () => t.uniform_(from, to, { generator }));
 }
 
 /** Normal with the given mean and standard deviation, by default 0 and 1. */
@@ -93,7 +93,7 @@ export function normal_(
     "normal_(Tensor tensor, float mean=0, float std=1, any? generator=None)",
     [tensor, mean, std, options],
   ) as [Tensor, number, number, Generator | null];
-  return no_grad(() => t.normal_(center, spread, { generator }));
+  return withGradMode(false, () => t.normal_(center, spread, { generator }));
 }
 
 /** Keyword arguments of `trunc_normal_`. */
@@ -121,7 +121,7 @@ export function trunc_normal_(
   ) as [Tensor, number, number, number, number, Generator | null];
   const cdf = (x: number): number => (1 + erf(x / Math.SQRT2)) / 2;
   const inside = cdf((b - mean) / std) - cdf((a - mean) / std);
-  return no_grad(() => {
+  return withGradMode(false, () => {
     if (inside > 0.3) rejectNormal(t, mean, std, a, b, generator);
     else rejectUniform(t, mean, std, a, b, generator);
     return t;
@@ -166,7 +166,7 @@ function erf(x: number): number {
 /** Every element `val`. */
 export function constant_(tensor: Tensor, val: number | { readonly val: number }): Tensor {
   const [t, value] = bind("constant_(Tensor tensor, float val)", [tensor, val]) as [Tensor, number];
-  return no_grad(() => t.fill_(value));
+  return withGradMode(false, () => t.fill_(value));
 }
 
 /** Every element 1. */
@@ -182,7 +182,7 @@ export function zeros_(tensor: Tensor): Tensor {
 /** The identity, for a matrix. */
 export function eye_(tensor: Tensor): Tensor {
   if (tensor.dim() !== 2) throw new ValueError("Only tensors with 2 dimensions are supported");
-  return no_grad(() => {
+  return withGradMode(false, () => {
     tensor.zero_();
     tensor.diagonal().fill_(1);
     return tensor;
@@ -198,7 +198,7 @@ export function dirac_(...args: [tensor: Tensor, groups?: number | { readonly gr
   if (sizes[0] % groups !== 0) throw new ValueError("dim 0 must be divisible by groups");
   const perGroup = sizes[0] / groups;
   const middle = sizes.slice(2).map((s) => Math.floor(s / 2));
-  return no_grad(() => {
+  return withGradMode(false, () => {
     tensor.zero_();
     for (let g = 0; g < groups; g++) {
       for (let d = 0; d < Math.min(perGroup, sizes[1]); d++) {
@@ -291,7 +291,7 @@ export function orthogonal_(...args: GainArguments): Tensor {
   if (tensor.numel() === 0) return tensor;
   const rows = tensor.shape[0];
   const columns = tensor.numel() / rows;
-  return no_grad(() => {
+  return withGradMode(false, () => {
     const random = zeros([rows, columns], { dtype: tensor.dtype }).normal_(0, 1, {
       generator: options.generator ?? null,
     });
@@ -343,7 +343,7 @@ export function sparse_(
   if (tensor.dim() !== 2) throw new ValueError("Only tensors with 2 dimensions are supported");
   const [rows, columns] = tensor.shape;
   const zerosPerColumn = Math.ceil(sparsity * rows);
-  return no_grad(() => {
+  return withGradMode(false, () => {
     tensor.normal_(0, std, { generator });
     for (let c = 0; c < columns; c++) {
       // PyTorch draws these permutations from the global generator.

@@ -1,7 +1,7 @@
 /** The base class of layers and networks: https://pytorch.org/docs/stable/generated/torch.nn.Module.html */
 
 import { dropGradient } from "../autograd/accumulate.ts";
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import type { Device } from "../device.ts";
 import { bfloat16, DType, float16, float32, float64 } from "../dtype.ts";
 import { KeyError, NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
@@ -363,7 +363,7 @@ export class Module {
 
   /** Applies `fn` to the contents of all tensors. Parameters stay the objects that they are, so optimizers keep them. */
   private mapTensors(fn: (tensor: Tensor) => Tensor): this {
-    no_grad(() => {
+    withGradMode(false, () => {
       for (const module of this.modules()) {
         for (const [, parameter] of module.ownParameters()) {
           parameter.data = fn(parameter.data);

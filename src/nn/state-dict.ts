@@ -1,5 +1,5 @@
 /** A module's state as PyTorch names it, and loading it back. */
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import { RuntimeError } from "../errors.ts";
 import { isOptions } from "../keywords.ts";
 import { sizeToString } from "../print/index.ts";
@@ -130,7 +130,7 @@ export function loadState(
   if (errors.length > 0) {
     throw new RuntimeError(`Error(s) in loading state_dict for ${module.className()}:\n\t${errors.join("\n\t")}`);
   }
-  no_grad(() => {
+  withGradMode(false, () => {
     for (const { target, source, module: owner, name } of plan.copies) {
       if (!options.assign) target.copy_(source);
       else if (!(target instanceof Parameter)) owner.setField(name, source);

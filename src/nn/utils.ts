@@ -1,5 +1,5 @@
 /** Tools for parameters and their gradients: https://pytorch.org/docs/stable/nn.html#utilities */
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import { float32 } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { tensor as makeTensor } from "../ops/creation.ts";
@@ -32,7 +32,7 @@ export interface NormOptions {
 const NORM = "float norm_type=2, bool error_if_nonfinite=False, bool? foreach=None";
 
 function totalNorm(tensors: readonly Tensor[], order: number, errorIfNonfinite: boolean): Tensor {
-  return no_grad(() => {
+  return withGradMode(false, () => {
     if (tensors.length === 0) return makeTensor(0, { dtype: float32 });
     const total = vector_norm(stack(tensors.map((t) => vector_norm(t, order))), order);
     if (errorIfNonfinite && !Number.isFinite(Number(total.item()))) {
@@ -60,7 +60,7 @@ export function clip_grads_with_norm_(
   max_norm: number,
   total_norm: Tensor,
 ): void {
-  no_grad(() => {
+  withGradMode(false, () => {
     const gradients = gradientsOf(parameters);
     if (gradients.length === 0) return;
     // As a tensor, so that the loop does not wait for a value.
@@ -99,7 +99,7 @@ export function clip_grad_value_(
     clip_value,
     options,
   ]) as [unknown, number];
-  no_grad(() => {
+  withGradMode(false, () => {
     for (const g of gradientsOf(given)) g.clamp_({ min: -limit, max: limit });
   });
 }

@@ -3,7 +3,7 @@
  * Source: G. Hinton et al., "Improving neural networks by preventing co-adaptation of feature detectors" (2012);
  * for alpha dropout G. Klambauer et al., "Self-normalizing neural networks" (2017). The masks are those of PyTorch.
  */
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import { bool as BOOL, float32, float64 } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { formatDouble } from "../random/arrays.ts";
@@ -48,7 +48,7 @@ function dropped(name: string, args: readonly unknown[], { feature, alpha, inpla
   const multiply = (factor: Tensor): Tensor => (inplace ? x.mul_(factor) : x.mul(factor));
   if (p === 1) return multiply(zeros([], { dtype: x.dtype }));
   let shift: Tensor | null = null;
-  const noise = no_grad(() => {
+  const noise = withGradMode(false, () => {
     if (!alpha) return scaledMask(x, p, feature);
     const kept = bernoulli_(emptyMask(x, feature), 1 - p);
     const a = 1 / Math.sqrt((ALPHA * ALPHA * p + 1) * (1 - p));

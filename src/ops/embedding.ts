@@ -1,5 +1,5 @@
 /** Rows of a matrix by number: the lookup of embeddings. */
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { roundTo } from "../elements.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
@@ -105,7 +105,7 @@ export function embedding_renorm_(self: Tensor, indices: Tensor, max_norm: numbe
   checkIndices(places, table.shape[0], false, () => {
     throw new IndexError("index out of range in self");
   });
-  return no_grad(() => {
+  return withGradMode(false, () => {
     const width = table.shape[1];
     const list = places.reshape(-1).tolist() as number[];
     const numbers = [...new Set(list)].sort((a, b) => a - b);

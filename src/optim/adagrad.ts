@@ -1,5 +1,5 @@
 /** Adagrad (Duchi et al., 2011): https://pytorch.org/docs/stable/generated/torch.optim.Adagrad.html */
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import { float32 } from "../dtype.ts";
 import { type Update, update } from "../ops/update.ts";
 import type { Tensor } from "../tensor.ts";
@@ -65,7 +65,7 @@ export class Adagrad extends Optimizer<Options> {
   }
 
   private initialState(p: Tensor, group: Options): ParameterState {
-    return no_grad(() => ({
+    return withGradMode(false, () => ({
       step: p.new_zeros([], { dtype: float32 }),
       sum: p.detach().mul(0).fill_(group.initial_accumulator_value),
     }));

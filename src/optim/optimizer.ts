@@ -1,6 +1,6 @@
 /** The base of optimizers: https://pytorch.org/docs/stable/optim.html */
 import { dropGradient } from "../autograd/accumulate.ts";
-import { enable_grad, no_grad } from "../autograd/mode.ts";
+import { enable_grad, withGradMode } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { KeyError, RuntimeError, ValueError } from "../errors.ts";
 import { isOptions } from "../keywords.ts";
@@ -104,7 +104,7 @@ export abstract class Optimizer<O extends object> {
   step<R>(closure?: () => R): R | undefined {
     for (const hook of this.stepHooks.pre) hook(this);
     const loss = closure === undefined ? undefined : enable_grad(closure);
-    no_grad(() => updateTogether(() => this.updateAll()));
+    withGradMode(false, () => updateTogether(() => this.updateAll()));
     for (const hook of this.stepHooks.post) hook(this);
     return loss;
   }
@@ -132,7 +132,7 @@ export abstract class Optimizer<O extends object> {
       for (const parameter of group.params) {
         if (parameter.gradient === null) continue;
         if (forget) dropGradient(parameter);
-        else no_grad(() => parameter.gradient?.detach_().zero_());
+        else withGradMode(false, () => parameter.gradient?.detach_().zero_());
       }
     }
   }

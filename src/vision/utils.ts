@@ -1,6 +1,6 @@
 /** `torchvision.utils`. */
 import "../ops/methods.ts";
-import { no_grad } from "../autograd/mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import { uint8 } from "../dtype.ts";
 import { ValueError } from "../errors.ts";
 import { bindNamed } from "../ops/define/schema.ts";
@@ -28,7 +28,7 @@ export function make_grid(images: Tensor | readonly Tensor[], options: MakeGridO
     "make_grid(int nrow=8, int padding=2, bool normalize=False, any? value_range=None, bool scale_each=False, float pad_value=0)",
     [options],
   ) as unknown as Required<MakeGridOptions>;
-  return no_grad(() => makeGrid(images, o));
+  return withGradMode(false, () => makeGrid(images, o));
 }
 
 export interface SaveImageOptions extends MakeGridOptions {
@@ -52,7 +52,7 @@ export async function save_image(
   }
   const image = make_grid(tensor, grid);
   // Rounded to the nearest whole number.
-  const bytes = no_grad(() => image.mul(255).add_(0.5).clamp_(0, 255).to(uint8));
+  const bytes = withGradMode(false, () => image.mul(255).add_(0.5).clamp_(0, 255).to(uint8));
   if (kind === "png") await writeAnyPng(bytes, fp);
   else await write_jpeg(bytes, fp);
 }

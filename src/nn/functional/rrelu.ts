@@ -1,5 +1,5 @@
 /** The randomized leaky ReLU. */
-import { no_grad } from "../../autograd/mode.ts";
+import { withGradMode } from "../../autograd/mode.ts";
 import { float64 } from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
 import { leaky_relu } from "../../ops/activations.ts";
@@ -34,7 +34,7 @@ export function rrelu(
   }
   if (!train) return leaky_relu(x, (low + high) / 2, over);
   // PyTorch draws a double for each element that is not positive, in order.
-  const slopes = no_grad(() => {
+  const slopes = withGradMode(false, () => {
     const negative = x.detach().le(0);
     const count = Number(negative.sum().item());
     const drawn = x.new_empty([count], { dtype: float64 }).uniform_(low, high);

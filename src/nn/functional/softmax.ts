@@ -1,6 +1,6 @@
 /** Softmax and its relatives, with the `dim` that may be left out. */
 
-import { no_grad } from "../../autograd/mode.ts";
+import { withGradMode } from "../../autograd/mode.ts";
 import type { DType } from "../../dtype.ts";
 import { bind } from "../../ops/define/schema.ts";
 import * as ops from "../../ops/softmax.ts";
@@ -82,7 +82,7 @@ export function gumbel_softmax(
     "gumbel_softmax(Tensor logits, float tau=1, bool hard=False, float eps=1e-10, int dim=-1)",
     [logits, tau, hard, eps, dim],
   ) as [Tensor, number, boolean, number, number];
-  const noise = no_grad(() => x.detach().clone().exponential_().log().neg());
+  const noise = withGradMode(false, () => x.detach().clone().exponential_().log().neg());
   const soft = ops.softmax(x.add(noise).div(temperature), d);
   if (!oneHot) return soft;
   const axis = normalizeDim(d, x.sizes.length);

@@ -1,5 +1,5 @@
 /** Bags of embeddings: https://pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html */
-import { no_grad } from "../../autograd/mode.ts";
+import { withGradMode } from "../../autograd/mode.ts";
 import { NotImplementedError, ValueError } from "../../errors.ts";
 import { empty } from "../../ops/creation.ts";
 import { pythonFloat, pythonRepr } from "../../print/index.ts";
@@ -117,7 +117,7 @@ export class EmbeddingBag extends Module {
   reset_parameters(): void {
     init.normal_(this.weight);
     const { padding_idx } = this;
-    if (padding_idx !== null) no_grad(() => this.weight.select(0, padding_idx).fill_(0));
+    if (padding_idx !== null) withGradMode(false, () => this.weight.select(0, padding_idx).fill_(0));
   }
 
   /** Bags (B, N), or indices (N) with the `offsets` at which bags begin; sums may weigh rows by `per_sample_weights`. */

@@ -1,5 +1,5 @@
 /** Embeddings: https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html */
-import { no_grad } from "../../autograd/mode.ts";
+import { withGradMode } from "../../autograd/mode.ts";
 import { NotImplementedError, ValueError } from "../../errors.ts";
 import { empty } from "../../ops/creation.ts";
 import { pythonRepr } from "../../print/index.ts";
@@ -108,7 +108,7 @@ export class Embedding extends Module {
   reset_parameters(): void {
     init.normal_(this.weight);
     const { padding_idx } = this;
-    if (padding_idx !== null) no_grad(() => this.weight.select(0, padding_idx).fill_(0));
+    if (padding_idx !== null) withGradMode(false, () => this.weight.select(0, padding_idx).fill_(0));
   }
 
   override forward(input: Tensor): Tensor {

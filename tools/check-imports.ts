@@ -27,7 +27,10 @@ interface Layer {
 
 /** The layers, first to last. */
 export const layers: readonly Layer[] = [
-  { name: "tables", parts: ["errors", "dtype", "elements", "device", "shape", "scalar", "keywords", "context"] },
+  {
+    name: "tables",
+    parts: ["errors", "dtype", "elements", "device", "shape", "scalar", "keywords", "warnings", "context"],
+  },
   { name: "random", parts: ["random"] },
   { name: "ir", parts: ["ir"] },
   { name: "backend", parts: ["backend"] },

@@ -188,6 +188,7 @@ class CustomNode extends Node {
   }
 
   override release(): void {
+    if (this.saved !== null) for (const saved of this.saved) saved?.release();
     this.saved = null;
   }
 }

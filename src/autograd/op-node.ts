@@ -152,9 +152,22 @@ export class OpNode<A> extends Node implements GradientContext<A> {
 
   override release(): void {
     // What saved nothing can run again, as in PyTorch.
-    if (this.savedInputs?.some((saved) => saved !== null)) this.savedInputs = null;
-    if (this.savedOutputs?.some((saved) => saved !== null)) this.savedOutputs = null;
+    if (releaseAll(this.savedInputs)) this.savedInputs = null;
+    if (releaseAll(this.savedOutputs)) this.savedOutputs = null;
   }
+}
+
+/** Lets go of saved tensors; whether there were any. */
+function releaseAll(list: readonly (SavedTensor | null)[] | null): boolean {
+  let any = false;
+  if (list === null) return any;
+  for (let i = 0; i < list.length; i++) {
+    const saved = list[i];
+    if (saved === null) continue;
+    saved.release();
+    any = true;
+  }
+  return any;
 }
 
 function sameSizes(a: Shape, b: Shape): boolean {

@@ -1,4 +1,5 @@
 /** What nodes keep for backward, and the hooks that decide how it is kept. */
+import { ScopedValue } from "../context/scoped-value.ts";
 import { scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { describe } from "../shape.ts";
@@ -11,41 +12,21 @@ import { type Node, operationName, releasedError } from "./node.ts";
 export interface SavedTensorHooks {
   readonly pack: (tensor: Tensor) => unknown;
   readonly unpack: (packed: never) => unknown;
-}
-
-interface ActiveHooks {
-  readonly hooks: SavedTensorHooks;
-  readonly outer: ActiveHooks | null;
+  /** Told that what was packed is not needed any more. */
+  readonly release?: (packed: never) => void;
 }
 
 /** The hooks in force for tensors that are saved now; the innermost pair counts. */
-let active: ActiveHooks | null = null;
+export const savedTensorHooks: ScopedValue<SavedTensorHooks | null> = new ScopedValue<SavedTensorHooks | null>(null);
+
 /** Why hooks may not be used now, if they may not. */
-let disabledMessage: string | null = null;
+export const savedTensorHooksForbidden: ScopedValue<string | null> = new ScopedValue<string | null>(null);
 
-/** The hooks that tensors saved now go through. */
-export function currentSavedTensorHooks(): SavedTensorHooks | null {
-  return active === null ? null : active.hooks;
-}
-
-/** Puts `hooks` in force; the function that is returned ends this. */
-export function pushSavedTensorHooks(hooks: SavedTensorHooks): () => void {
-  if (disabledMessage !== null) throw new RuntimeError(disabledMessage);
-  const outer = active;
-  active = { hooks, outer };
-  return () => {
-    active = outer;
-  };
-}
-
-/** Makes it an error with this message to put hooks in force; the function that is returned ends this. */
-export function forbidSavedTensorHooks(message: string): () => void {
-  if (active !== null) throw new RuntimeError(message);
-  const outer = disabledMessage;
-  disabledMessage = message;
-  return () => {
-    disabledMessage = outer;
-  };
+/** `hooks`, unless hooks may not be used now. */
+export function allowedHooks(hooks: SavedTensorHooks): SavedTensorHooks {
+  const message = savedTensorHooksForbidden.get();
+  if (message !== null) throw new RuntimeError(message);
+  return hooks;
 }
 
 /** What hooks have made of a tensor, and the place in the graph that it comes back to. */
@@ -73,14 +54,15 @@ export class SavedTensor {
     this.tensor = tensor;
     this.version = tensor.version.value;
     this.output = output;
-    if (active !== null) {
+    const hooks = savedTensorHooks.get();
+    if (hooks !== null) {
       if (output >= 0 && maker !== null && tensor.gradFn === null) {
         // Hooks see an output with its history, which it is given right after this.
         tensor.gradFn = maker;
         tensor.outputNumber = output;
         tensor.gradFnVersion = tensor.version.value;
       }
-      this.pack(active.hooks, tensor);
+      this.pack(hooks, tensor);
     }
   }
 
@@ -129,11 +111,12 @@ export class SavedTensor {
   /** Lets go of what is kept. */
   release(): void {
     this.tensor = null;
+    this.packed?.hooks.release?.(this.packed.value as never);
     this.packed = null;
   }
 
-  /** The tensor, for the node that saved it. */
-  unpack(node: Node): Tensor {
+  /** The tensor, for the node that saved it, if one did. */
+  unpack(node: Node | null): Tensor {
     const { tensor, output } = this;
     if (tensor === null) {
       if (this.packed === null) throw releasedError();
@@ -145,7 +128,7 @@ export class SavedTensor {
         ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
         : "";
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node === null ? "a checkpoint" : node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
       );
     }
     if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
@@ -158,7 +141,7 @@ export class SavedTensor {
 }
 
 /** What the unpack hook gives back, with the history of what was saved. */
-function restore(packed: Packed, node: Node): Tensor {
+function restore(packed: Packed, node: Node | null): Tensor {
   // A hook may keep what it makes, so the memory of a gradient's temporaries is not counted here.
   const data: unknown = withoutTracking(() => packed.hooks.unpack(packed.value as never));
   if (!is_tensor(data)) {

@@ -49,6 +49,8 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   private readonly outputMask: number;
   private savedInputs: (SavedTensor | null)[] | null;
   private savedOutputs: (SavedTensor | null)[] | null;
+  /** What hooks have unpacked for the formula that runs. */
+  private unpacked: Map<SavedTensor, Tensor> | null = null;
 
   constructor(
     op: DifferentiableOp<A>,
@@ -97,13 +99,20 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     if (this.savedInputs === null) throw releasedError();
     const saved = this.savedInputs[i];
     if (!saved) throw new Error(`Kindling: ${this.op.nodeName} did not declare that it saves input ${i}`);
-    return saved.unpack(this);
+    return saved.hooked ? this.unpackOnce(saved) : saved.unpack(this);
   }
   output(i = 0): Tensor {
     if (this.savedOutputs === null) throw releasedError();
     const saved = this.savedOutputs[i];
     if (!saved) throw new Error(`Kindling: ${this.op.nodeName} did not declare that it saves output ${i}`);
-    return saved.unpack(this);
+    return saved.hooked ? this.unpackOnce(saved) : saved.unpack(this);
+  }
+  /** A formula may ask several times; hooks are called once each time that it runs. */
+  private unpackOnce(saved: SavedTensor): Tensor {
+    this.unpacked ??= new Map();
+    let tensor = this.unpacked.get(saved);
+    if (tensor === undefined) this.unpacked.set(saved, (tensor = saved.unpack(this)));
+    return tensor;
   }
   needs(i: number): boolean {
     return this.nextNodes[i] !== null;
@@ -122,6 +131,14 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override apply(grads: Gradients): Gradients {
+    // A run that threw may have left something.
+    this.unpacked = null;
+    const results = this.runFormula(grads);
+    this.unpacked = null;
+    return results;
+  }
+
+  private runFormula(grads: Gradients): Gradients {
     if (is_grad_enabled() || !earlyFrees()) return this.conform(this.op.gradient(grads, this));
     // Without create_graph nobody but the results can refer to what the formula allocates: its temporaries go back now.
     let results: Gradients = [];
@@ -151,6 +168,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override release(): void {
+    this.unpacked = null;
     // What saved nothing can run again, as in PyTorch.
     if (releaseAll(this.savedInputs)) this.savedInputs = null;
     if (releaseAll(this.savedOutputs)) this.savedOutputs = null;

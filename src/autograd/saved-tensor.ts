@@ -108,6 +108,11 @@ export class SavedTensor {
     this.pack({ pack: pack_hook, unpack: unpack_hook }, this.tensor.detach());
   }
 
+  /** Whether hooks keep the tensor. */
+  get hooked(): boolean {
+    return this.packed !== null;
+  }
+
   /** Lets go of what is kept. */
   release(): void {
     this.tensor = null;

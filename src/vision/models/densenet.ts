@@ -1,9 +1,9 @@
 /** DenseNet: Huang, Liu, van der Maaten, Weinberger, "Densely connected convolutional networks", https://arxiv.org/abs/1608.06993 */
-import { NotImplementedError } from "../../errors.ts";
 import * as nn from "../../nn/index.ts";
 import type { StateDict } from "../../nn/state-dict.ts";
 import { cat } from "../../ops/joining.ts";
 import type { Tensor } from "../../tensor.ts";
+import { checkpoint } from "../../utils/checkpoint.ts";
 import { IMAGENET_CATEGORIES } from "./imagenet-categories.ts";
 import { modelBuilder } from "./registry.ts";
 import { imageNetMetrics } from "./utils.ts";
@@ -22,7 +22,7 @@ export interface DenseNetOptions {
   readonly drop_rate?: number;
   /** Default 1000. */
   readonly num_classes?: number;
-  /** Only false: recomputing in the backward pass is not there yet. */
+  /** Have backward compute the concatenations, their norms and the bottlenecks again, rather than keep them. Default false. */
   readonly memory_efficient?: boolean;
 }
 
@@ -35,8 +35,15 @@ class _DenseLayer extends nn.Module {
   relu2: nn.ReLU;
   conv2: nn.Conv2d;
   drop_rate: number;
+  memory_efficient: boolean;
 
-  constructor(num_input_features: number, growth_rate: number, bn_size: number, drop_rate: number) {
+  constructor(
+    num_input_features: number,
+    growth_rate: number,
+    bn_size: number,
+    drop_rate: number,
+    memory_efficient: boolean,
+  ) {
     super();
     this.norm1 = new nn.BatchNorm2d(num_input_features);
     this.relu1 = new nn.ReLU(true);
@@ -45,20 +52,36 @@ class _DenseLayer extends nn.Module {
     this.relu2 = new nn.ReLU(true);
     this.conv2 = new nn.Conv2d(bn_size * growth_rate, growth_rate, 3, { padding: 1, bias: false });
     this.drop_rate = drop_rate;
+    this.memory_efficient = memory_efficient;
+  }
+
+  private bottleneck(features: readonly Tensor[]): Tensor {
+    return this.conv1(this.relu1(this.norm1(cat([...features], 1))));
   }
 
   override forward(features: readonly Tensor[]): Tensor {
-    const bottleneck = this.conv1(this.relu1(this.norm1(cat([...features], 1))));
+    const bottleneck =
+      this.memory_efficient && features.some((x) => x.requires_grad)
+        ? checkpoint((...inputs: Tensor[]) => this.bottleneck(inputs), ...features, { use_reentrant: false })
+        : this.bottleneck(features);
     const added = this.conv2(this.relu2(this.norm2(bottleneck)));
     return this.drop_rate > 0 ? nn.functional.dropout(added, this.drop_rate, this.training) : added;
   }
 }
 
 class _DenseBlock extends nn.ModuleDict {
-  constructor(count: number, num_input_features: number, bn_size: number, growth_rate: number, drop_rate: number) {
+  constructor(
+    count: number,
+    num_input_features: number,
+    bn_size: number,
+    growth_rate: number,
+    drop_rate: number,
+    memory_efficient: boolean,
+  ) {
     super();
     for (let i = 0; i < count; i++) {
-      const layer = new _DenseLayer(num_input_features + i * growth_rate, growth_rate, bn_size, drop_rate);
+      const inputs = num_input_features + i * growth_rate;
+      const layer = new _DenseLayer(inputs, growth_rate, bn_size, drop_rate, memory_efficient);
       this.add_module(`denselayer${i + 1}`, layer);
     }
   }
@@ -97,9 +120,6 @@ export class DenseNet extends nn.Module {
     memory_efficient = false,
   }: DenseNetOptions = {}) {
     super();
-    if (memory_efficient) {
-      throw new NotImplementedError("DenseNet: memory_efficient needs checkpointing, which is not implemented yet");
-    }
     this.features = new nn.Sequential({
       conv0: new nn.Conv2d(3, num_init_features, 7, { stride: 2, padding: 3, bias: false }),
       norm0: new nn.BatchNorm2d(num_init_features),
@@ -108,7 +128,7 @@ export class DenseNet extends nn.Module {
     });
     let channels = num_init_features;
     for (const [i, count] of block_config.entries()) {
-      const block = new _DenseBlock(count, channels, bn_size, growth_rate, drop_rate);
+      const block = new _DenseBlock(count, channels, bn_size, growth_rate, drop_rate, memory_efficient);
       this.features.add_module(`denseblock${i + 1}`, block);
       channels += count * growth_rate;
       if (i === block_config.length - 1) continue;

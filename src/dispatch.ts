@@ -6,10 +6,11 @@
 
 import { is_grad_enabled } from "./autograd/mode.ts";
 import type { Gradients } from "./autograd/node.ts";
-import type { DifferentiableOp, GradientContext } from "./autograd/op-node.ts";
+import type { DifferentiableOp, GradientContext, OpNode } from "./autograd/op-node.ts";
 import { anyRequiresGrad, checkInplace, linkView, makeNode, rebaseHistory, setHistory } from "./autograd/record.ts";
 import { RuntimeError } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
+import { unwrapDead } from "./wrapping.ts";
 
 /** An op as dispatch sees it. `ops/define` makes these from declarations. */
 export interface Primitive<A = unknown> extends DifferentiableOp<A> {
@@ -27,18 +28,60 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
    * bit `OUTPUT_BIT + j` for output j.
    */
   readonly masks: readonly number[];
-  /** Outputs alias input 0. */
-  readonly view: "none" | "view" | "multi_view";
+  /** Outputs alias input 0; "alias": as memory that shares its version, without being a differentiable view of it. */
+  readonly view: "none" | "view" | "multi_view" | "alias";
   /** In place, elements that share memory may be written. */
   readonly allowsOverlap?: boolean;
+  /** What the op does under torch.vmap. Without it, a view follows its strides and other ops run for each sample. */
+  readonly batch?: BatchRule<A>;
 }
 
-/** What stands between calls and kernels, if anything does. */
+/** How an op is called: with one output, with several, or with its result written over its first input. */
+export type CallForm = "one" | "many" | "inplace";
+
+/** A call under torch.vmap, as a batching rule sees it. */
+export interface BatchedCall<A> {
+  readonly op: Primitive<A>;
+  /** The inputs as the caller sees them: one sample. For shapes and dtypes only. */
+  readonly inputs: readonly Tensor[];
+  /** The inputs with all samples along the first dimension where `batched[i]`; else the same for all samples. */
+  readonly values: readonly Tensor[];
+  readonly batched: readonly boolean[];
+  readonly attrs: A;
+  /** How many samples there are. */
+  readonly size: number;
+  readonly form: CallForm;
+}
+
+/**
+ * What an op does to a batch: calls ops on `values` and gives the result with the samples along its first dimension. With
+ * the form "inplace", `values[0]` is batched, is to be overwritten, and the result is not used.
+ */
+export type BatchRule<A> = (call: BatchedCall<A>) => Tensor | Tensor[];
+
+/**
+ * What stands between calls and kernels, if anything does: one method for each way of calling an op. While one runs, the
+ * handler below it (or none) has to be in place: see `setInterceptor`.
+ */
 export interface Interceptor {
-  call<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, target: Tensor | null): Tensor | Tensor[];
+  call<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor;
+  callMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor[];
+  /** The result overwrites `inputs[0]`. */
+  callInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor;
+  callUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void;
 }
 
 let interceptor: Interceptor | null = null;
+
+/** The handler that sees dispatched calls. */
+export function currentInterceptor(): Interceptor | null {
+  return interceptor;
+}
+
+/** Puts a handler in place, or none. Whoever calls this puts back what was there before, also after an error. */
+export function setInterceptor(handler: Interceptor | null): void {
+  interceptor = handler;
+}
 
 /** Runs `body` with every dispatched call going to `handler` (null: none, as inside a handler). */
 export function withInterceptor<R>(handler: Interceptor | null, body: () => R): R {
@@ -53,27 +96,46 @@ export function withInterceptor<R>(handler: Interceptor | null, body: () => R): 
 
 /** Calls an op with one output. */
 export function dispatch<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-  if (interceptor !== null) return interceptor.call(op, inputs, attrs, null) as Tensor;
+  if (interceptor !== null) return interceptor.call(op, inputs, attrs);
   const output = op.compute(inputs, attrs, null) as Tensor;
-  if (op.view !== "none") linkView(output, inputs[0], "ordinary");
-  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs) && output.dtype.is_floating_point) {
-    setHistory(output, makeNode(op, attrs, inputs, [output], null), 0);
-  }
+  record(op, inputs, attrs, output);
   return output;
+}
+
+/** Gives the output of a call its history, and links a view to its base. */
+export function record<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, output: Tensor): void {
+  if (op.view !== "none") link(op, output, living(inputs)[0]);
+  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs) && output.dtype.is_floating_point) {
+    const sources = living(inputs);
+    if (sources === inputs || anyRequiresGrad(sources)) {
+      setHistory(output, makeNode(op, attrs, sources, [output], null), 0);
+    }
+  }
+}
+
+function link<A>(op: Primitive<A>, output: Tensor, source: Tensor): void {
+  if (op.view === "alias") output.version = source.version;
+  else linkView(output, source, "ordinary");
 }
 
 /** Calls an op with several outputs. */
 export function dispatchMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
-  if (interceptor !== null) return interceptor.call(op, inputs, attrs, null) as Tensor[];
+  if (interceptor !== null) return interceptor.callMany(op, inputs, attrs);
   const outputs = op.compute(inputs, attrs, null) as Tensor[];
-  if (op.view !== "none") for (const output of outputs) linkView(output, inputs[0], "multi_output");
-  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs)) {
-    const node = makeNode(op, attrs, inputs, outputs, null);
+  recordMany(op, inputs, attrs, outputs);
+  return outputs;
+}
+
+/** `record` for several outputs. */
+export function recordMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, outputs: readonly Tensor[]): void {
+  const sources = living(inputs);
+  if (op.view !== "none") for (const output of outputs) linkView(output, sources[0], "multi_output");
+  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(sources)) {
+    const node = makeNode(op, attrs, sources, outputs, null);
     outputs.forEach((output, i) => {
       if (output.dtype.is_floating_point && (op.differentiableOutputs?.[i] ?? true)) setHistory(output, node, i);
     });
   }
-  return outputs;
 }
 
 /**
@@ -82,23 +144,48 @@ export function dispatchMany<A>(op: Primitive<A>, inputs: readonly Tensor[], att
  */
 export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
   const self = inputs[0];
-  if (interceptor !== null) return interceptor.call(op, inputs, attrs, self) as Tensor;
+  if (interceptor !== null) return interceptor.callInplace(op, inputs, attrs);
+  if (self.wrapping !== null) {
+    const sources = living(inputs);
+    if (sources !== inputs) {
+      dispatchInplace(op, sources, attrs);
+      return self;
+    }
+  }
+  const node = beforeInplace(op, inputs, attrs);
+  if (op.allowsOverlap !== true) checkWritable(self);
+  op.compute(inputs, attrs, self);
+  self.version.value++;
+  if (node !== null) afterInplace(self, node);
+  return self;
+}
+
+/** The node of a call that is about to overwrite its first input, null where nothing is recorded. */
+export function beforeInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): OpNode<A> | null {
+  const self = inputs[0];
   // Also where the op has no gradient: the history of what is overwritten ends here.
   const recorded = is_grad_enabled() && self.dtype.is_floating_point && anyRequiresGrad(inputs);
   checkInplace(self, recorded);
-  if (op.allowsOverlap !== true) checkWritable(self);
+  if (!recorded) return null;
   // What the gradient needs of the old value is copied before it is overwritten.
-  let before: Tensor | null = null;
-  if (recorded && savesSelf(op, inputs)) before = self.clone();
+  const before = savesSelf(op, inputs) ? self.clone() : null;
   // Other inputs are saved as they are now: one that shares memory with `self` must be noticed as changed.
-  const node = recorded ? makeNode(op, attrs, inputs, [self], before) : null;
-  op.compute(inputs, attrs, self);
-  self.version.value++;
-  if (node !== null) {
-    rebaseHistory(self, node);
-    node.saveOutputs([self]);
+  return makeNode(op, attrs, living(inputs), [self], before);
+}
+
+/** Gives what was overwritten its new history. */
+export function afterInplace<A>(self: Tensor, node: OpNode<A>): void {
+  rebaseHistory(self, node);
+  node.saveOutputs([self]);
+}
+
+/** `inputs` with those that a finished transformation left behind replaced by what they stood for. */
+function living(inputs: readonly Tensor[]): readonly Tensor[] {
+  for (let i = 0; i < inputs.length; i++) {
+    const { wrapping } = inputs[i];
+    if (wrapping !== null && !wrapping.level.alive) return inputs.map(unwrapDead);
   }
-  return self;
+  return inputs;
 }
 
 /**
@@ -144,7 +231,7 @@ export interface UpdateOp<A> extends Primitive<A> {
 /** Calls an op that overwrites several inputs. */
 export function dispatchUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void {
   if (interceptor !== null) {
-    interceptor.call(op, inputs, attrs, inputs[op.writes[0]]);
+    interceptor.callUpdate(op, inputs, attrs);
     return;
   }
   for (const i of op.writes) checkWritable(inputs[i]);

@@ -36,6 +36,8 @@ export {
   uint8,
 } from "./dtype.ts";
 export * from "./errors.ts";
+export * as func from "./func/index.ts";
+export { vmap } from "./func/vmap.ts";
 export * as hub from "./hub/index.ts";
 export * as nn from "./nn/index.ts";
 export * from "./ops/activation-methods.ts";

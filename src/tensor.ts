@@ -32,6 +32,24 @@ export interface ViewInfo {
   readonly creation: "ordinary" | "multi_output" | "no_grad" | "custom_function";
 }
 
+/** One run of a transformation (see func/): tensors inside it stand for tensors of the level below. */
+export interface TransformLevel {
+  /** 1 for the outermost. */
+  readonly number: number;
+  readonly kind: "autograd" | "vmap" | "functionalize";
+  /** Whether the transformation is still running. */
+  alive: boolean;
+}
+
+/** What a tensor inside a transformation stands for. */
+export interface Wrapping {
+  readonly level: TransformLevel;
+  /** The tensor of the level below. */
+  readonly value: Tensor;
+  /** Which dimension of `value` is the batch; -1 where there is none. */
+  readonly batchDim: number;
+}
+
 export interface Tensor extends TensorMethods {}
 
 /** An n-dimensional array with elements of one type. Make tensors with `torch.tensor`, `torch.zeros`, and so on. */
@@ -45,6 +63,9 @@ export class Tensor {
   /** @internal Cached product of sizes. */ count: number;
   /** @internal Whether elements lie in row-major order without gaps. */ contiguousLayout: boolean;
   /** @internal */ version: VersionCounter;
+
+  /** @internal What this tensor stands for inside a transformation; null for ordinary tensors. */
+  wrapping: Wrapping | null = null;
 
   /** @internal */ leafRequiresGrad = false;
   /** @internal The node that made this tensor; for a view see `grad_fn`. */ gradFn: Node | null = null;

@@ -36,7 +36,7 @@ export const layers: readonly Layer[] = [
   { name: "backend", parts: ["backend"] },
   { name: "storage", parts: ["storage"] },
   { name: "print", parts: ["print"] },
-  { name: "tensor", parts: ["tensor"] },
+  { name: "tensor", parts: ["tensor", "wrapping"] },
   { name: "autograd", parts: ["autograd"] },
   { name: "dispatch", parts: ["dispatch"] },
   { name: "ops", parts: ["ops"] },

@@ -92,7 +92,7 @@ export function earlyFrees(): boolean {
   return freesEarly;
 }
 
-/** For tests: runs `body` with all memory left to the garbage collector. */
+/** Runs `body` with all memory left to the garbage collector, as transformations need it. */
 export function withoutEarlyFrees<R>(body: () => R): R {
   const before = freesEarly;
   freesEarly = false;

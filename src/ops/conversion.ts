@@ -1,25 +1,38 @@
 /** Copies and changes of dtype and layout. */
 import { type Device, requireCpu } from "../device.ts";
-import { dispatchInplace, type Primitive } from "../dispatch.ts";
+import { type BatchedCall, dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { DType } from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { broadcastShapes, channelsLastFormat, prefersChannelsLast, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { type CopyAttrs, copied, copyInto, formatStrides, type MemoryFormat, zerosLike } from "./copy.ts";
+import { again, withRank } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { allocate } from "./row.ts";
 
+/** Samples are copied together; each has its channels last where that is asked for. */
+function copiedTogether(call: BatchedCall<CopyAttrs>): Tensor | Tensor[] {
+  const { format } = call.attrs;
+  if (format !== "channels_last" && format !== "channels_last_3d") return again(call);
+  const { values } = call;
+  const attrs: CopyAttrs = { dtype: call.attrs.dtype, format: "contiguous_format" };
+  const last = again(call, attrs, [values[0].movedim(2, -1)]) as Tensor;
+  return last.movedim(-1, 2);
+}
+
 const cloneOp = primitive<CopyAttrs>({
   name: "clone",
   compute: ([x], attrs) => copied(x, attrs),
+  batch: copiedTogether,
   gradient: (g) => [g],
 });
 
 const toCopyOp = primitive<CopyAttrs>({
   name: "_to_copy",
   compute: ([x], attrs) => copied(x, attrs),
+  batch: copiedTogether,
   gradient: (g, context) => [g.to(context.dtype(0))],
 });
 
@@ -177,6 +190,10 @@ const copyOp: Primitive<null> = {
   },
   masks: [0, 0],
   view: "none",
+  batch: (call) => {
+    const [self, source] = call.values;
+    return again(call, null, [self, call.batched[1] ? withRank(source, self.sizes.length) : source]);
+  },
 };
 
 /** Overwrites this tensor with the elements of `source`, broadcast and converted. */

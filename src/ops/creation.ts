@@ -5,6 +5,7 @@ import { RuntimeError } from "../errors.ts";
 import { contiguousStrides, numelOf, type Shape } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
+import { freshLike } from "../wrapping.ts";
 import { fillWith, formatStrides, isDense, type MemoryFormat } from "./copy.ts";
 import { allocateLike } from "./define/layout.ts";
 import { intoOut } from "./define/out.ts";
@@ -123,11 +124,25 @@ function like(x: Tensor, [dtype, device, , , , format]: BoundLike): Tensor {
   return isDense(x) ? allocate(type, x.sizes, x.strides) : allocateLike(type, x.sizes, [x]);
 }
 
+/** `like`, filled; inside transformations a tensor that can be overwritten wherever `x` can. */
+function filledAs(x: Tensor, options: BoundLike, value: Scalar | null): Tensor {
+  const make = (plain: Tensor): Tensor => {
+    const out = like(plain, options);
+    if (value !== null) fillWith(out, value);
+    return out;
+  };
+  if (x.wrapping === null) return make(x);
+  return freshLike(x, x.sizes, (sizes) => make(meta(x.dtype, sizes)));
+}
+
+/** A tensor without memory, for its shape and dtype. */
+function meta(dtype: dt.DType, sizes: Shape): Tensor {
+  return new Tensor(new Storage(0), dtype, sizes, contiguousStrides(sizes), 0, true);
+}
+
 function filledLike(name: string, self: Tensor, options: LikeOptions | undefined, value: number | null): Tensor {
   const [x, ...rest] = bindAs(name, SELF_LIKE, [self, options]) as [Tensor, ...BoundLike];
-  const out = like(x, rest);
-  if (value !== null) fillWith(out, value);
-  return finish(out, rest[2]);
+  return finish(filledAs(x, rest, value), rest[2]);
 }
 
 /** Zeros with the shape and the dtype of `input`. */
@@ -152,10 +167,8 @@ export function full_like(input: Tensor, fill_value: Scalar, options?: LikeOptio
     Scalar,
     ...BoundLike,
   ];
-  const out = like(x, rest);
-  checkOverflow(value, out.dtype);
-  fillWith(out, value);
-  return finish(out, rest[2]);
+  checkOverflow(value, rest[0] ?? x.dtype);
+  return finish(filledAs(x, rest, value), rest[2]);
 }
 
 /** A 0-dimensional tensor of the default float type, or of `dtype`. */

@@ -6,6 +6,7 @@ import { IndexError, RuntimeError } from "../errors.ts";
 import { normalizeDim, normalizeDims, numelOf, type Shape, shapeText } from "../shape.ts";
 import { heap, Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
+import { again, alongDims } from "./define/batch.ts";
 import { type PrimitiveSpec, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
@@ -31,6 +32,7 @@ function become(self: Tensor, make: () => Tensor): Tensor {
 const squeezeSpec: PrimitiveSpec<{ dims: readonly number[] }> = {
   name: "squeeze",
   view: "view",
+  batch: alongDims("dims"),
   compute: ([x], { dims }) => {
     const keep = (_: number, i: number): boolean => !(dims.includes(i) && x.sizes[i] === 1);
     return viewOf(x, x.sizes.filter(keep), x.strides.filter(keep));
@@ -69,6 +71,7 @@ export function squeeze_(self: Tensor, dim?: number | Shape): Tensor {
 const unsqueezeSpec: PrimitiveSpec<{ dim: number }> = {
   name: "unsqueeze",
   view: "view",
+  batch: alongDims("dim"),
   compute: ([x], { dim }) => {
     const stride = dim < x.sizes.length ? x.sizes[dim] * x.strides[dim] : 1;
     const insert = (list: Shape, value: number): number[] => [...list.slice(0, dim), value, ...list.slice(dim)];
@@ -102,6 +105,8 @@ export function unsqueeze_(self: Tensor, dim: number): Tensor {
 const transposeSpec: PrimitiveSpec<{ dim0: number; dim1: number }> = {
   name: "transpose",
   view: "view",
+  batch: (call) =>
+    call.inputs[0].sizes.length === 0 ? again(call) : alongDims<typeof call.attrs>("dim0", "dim1")(call),
   compute: ([x], { dim0, dim1 }) => {
     const swap = (list: Shape): number[] => {
       const out = list.slice();
@@ -143,6 +148,7 @@ export const swapdims_: typeof transpose_ = transpose_;
 const tSpec: PrimitiveSpec<null> = {
   name: "t",
   view: "view",
+  batch: ({ values: [x] }) => (x.sizes.length < 3 ? x.view(x.sizes) : x.transpose(1, 2)),
   compute: ([x]) => viewOf(x, x.sizes.slice().reverse(), x.strides.slice().reverse()),
   gradient: (g) => [g.t()],
 };

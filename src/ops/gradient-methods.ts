@@ -7,6 +7,7 @@ import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { describe, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
+import { sameForAll } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 
@@ -56,7 +57,9 @@ function setRequiresGrad(self: Tensor, value: boolean): void {
 const detachOp = primitive<null>({
   name: "detach",
   compute: ([x]) => alias(x),
-  view: "view",
+  // A detached tensor shares the version counter, but it is no differentiable view.
+  view: "alias",
+  batch: sameForAll,
 });
 
 /** A tensor that reads the same memory. */
@@ -66,10 +69,7 @@ function alias(x: Tensor): Tensor {
 
 /** The same values in the same memory, without history. */
 export function detach(self: Tensor): Tensor {
-  const out = detachOp([self], null);
-  // A detached tensor shares the version counter, but it is no differentiable view.
-  out.viewInfo = null;
-  return out;
+  return detachOp([self], null);
 }
 
 /** Forgets how this tensor was made. */

@@ -2,6 +2,7 @@
 import { IndexError, RuntimeError } from "../errors.ts";
 import { normalizeDim, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { alongDims } from "./define/batch.ts";
 import { type PrimitiveSpec, primitiveMany } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf, without } from "./geometry.ts";
@@ -10,6 +11,7 @@ import { cat, stack } from "./joining.ts";
 const unbindOp = primitiveMany<{ dim: number }>({
   name: "unbind",
   view: "multi_view",
+  batch: alongDims("dim"),
   compute: ([x], { dim }) =>
     Array.from({ length: x.sizes[dim] }, (_, i) =>
       viewOf(x, without(x.sizes, dim), without(x.strides, dim), x.offset + i * x.strides[dim]),
@@ -36,6 +38,7 @@ export function unbind(self: Tensor, dim = 0): Tensor[] {
 const splitSpec: PrimitiveSpec<{ dim: number; sizes: readonly number[] }> = {
   name: "split",
   view: "multi_view",
+  batch: alongDims("dim"),
   compute: ([x], { dim, sizes }) => {
     let at = 0;
     return sizes.map((size) => {

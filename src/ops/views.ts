@@ -1,4 +1,5 @@
 /** Views: other shapes and strides over the same memory. */
+import type { BatchedCall } from "../dispatch.ts";
 import { DType, scalarTypeName } from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import {
@@ -13,6 +14,7 @@ import {
 } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
+import { again, alongDims, withRank } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind, isOptions } from "./define/schema.ts";
 import { viewOf, without, zerosOf } from "./geometry.ts";
@@ -24,9 +26,26 @@ interface Geometry {
   readonly offset: number;
 }
 
+/** The attributes of a view of all samples: the geometry of one, and the stride from sample to sample. */
+function wholeGeometry<A extends { sizes: Shape; strides: Shape; offset?: number; dtype?: DType }>(
+  call: BatchedCall<A>,
+): A {
+  const { attrs, size, values, inputs } = call;
+  const ratio = attrs.dtype === undefined ? 1 : attrs.dtype.itemsize / inputs[0].dtype.itemsize;
+  return {
+    ...attrs,
+    sizes: [size, ...attrs.sizes],
+    strides: [values[0].strides[0] / ratio, ...attrs.strides],
+  };
+}
+
 const asStridedOp = primitive<Geometry & { base: Geometry }>({
   name: "as_strided",
   view: "view",
+  batch: (call) => {
+    const { sizes, strides, offset } = call.values[0];
+    return again(call, { ...wholeGeometry(call), base: { sizes, strides, offset } });
+  },
   compute: ([x], { sizes, strides, offset }) => viewOf(x, sizes, strides, offset),
   gradient: (g, c) => [stridedGradient(g, c.attrs, c.attrs.base)],
 });
@@ -95,6 +114,7 @@ export function as_strided(self: Tensor, size: Shape, stride: Shape, storage_off
 const viewOp = primitive<{ sizes: Shape; strides: Shape }>({
   name: "view",
   view: "view",
+  batch: (call) => again(call, wholeGeometry(call)),
   compute: ([x], { sizes, strides }) => viewOf(x, sizes, strides),
   gradient: (g, c) => [g.reshape(c.shape(0))],
 });
@@ -117,14 +137,16 @@ export function view(self: Tensor, ...shape: (number | Shape | DType | { dtype: 
 
 const viewDTypeOp = primitive<{ dtype: DType; sizes: Shape; strides: Shape; offset: number }>({
   name: "view_dtype",
-  view: "view",
+  // Shares memory and version with its base, but no gradients pass.
+  view: "alias",
+  batch: (call) => again(call, { ...call.attrs, ...wholeGeometry(call) }),
   compute: ([x], { dtype, sizes, strides, offset }) => new Tensor(x.storage, dtype, sizes, strides, offset),
 });
 
 /** The bits of `x` as elements of `dtype`; the last dimension grows or shrinks with their size. */
 function viewAs(x: Tensor, dtype: DType): Tensor {
   const [from, to] = [x.dtype.itemsize, dtype.itemsize];
-  if (from === to) return unrelated(viewDTypeOp([x], { dtype, sizes: x.sizes, strides: x.strides, offset: x.offset }));
+  if (from === to) return viewDTypeOp([x], { dtype, sizes: x.sizes, strides: x.strides, offset: x.offset });
   const names = `${scalarTypeName(x.dtype)} as ${scalarTypeName(dtype)} (different element sizes)`;
   if (x.sizes.length === 0) throw new RuntimeError(`self.dim() cannot be 0 to view ${names}`);
   const last = x.sizes.length - 1;
@@ -142,20 +164,12 @@ function viewAs(x: Tensor, dtype: DType): Tensor {
     for (let d = 0; d < last; d++) divisible(`stride(${d})`, x.strides[d]);
   }
   const scale = (n: number): number => (to > from ? n / ratio : n * ratio);
-  return unrelated(
-    viewDTypeOp([x], {
-      dtype,
-      sizes: x.sizes.map((s, d) => (d === last ? scale(s) : s)),
-      strides: x.strides.map((s, d) => (d === last ? 1 : scale(s))),
-      offset: scale(x.offset),
-    }),
-  );
-}
-
-/** Shares memory and version with its base, but no gradients pass. */
-function unrelated(view: Tensor): Tensor {
-  view.viewInfo = null;
-  return view;
+  return viewDTypeOp([x], {
+    dtype,
+    sizes: x.sizes.map((s, d) => (d === last ? scale(s) : s)),
+    strides: x.strides.map((s, d) => (d === last ? 1 : scale(s))),
+    offset: scale(x.offset),
+  });
 }
 
 /** The elements in another shape: a view where possible, else a copy. */
@@ -171,6 +185,10 @@ export function reshape(self: Tensor, ...shape: (number | Shape)[]): Tensor {
 const expandOp = primitive<{ sizes: Shape }>({
   name: "expand",
   view: "view",
+  batch: (call) => {
+    const { sizes } = call.attrs;
+    return again(call, { sizes: [call.size, ...sizes] }, [withRank(call.values[0], sizes.length + 1)]);
+  },
   compute: ([x], { sizes }) => viewOf(x, sizes, broadcastStrides(x.sizes, x.strides, sizes)),
   gradient: (g, c) => [g.sum_to_size(c.shape(0))],
 });
@@ -215,6 +233,7 @@ export function expand_as(self: Tensor, other: Tensor): Tensor {
 const permuteOp = primitive<{ dims: readonly number[] }>({
   name: "permute",
   view: "view",
+  batch: (call) => again(call, { dims: [0, ...call.attrs.dims.map((d) => d + 1)] }),
   compute: ([x], { dims }) =>
     viewOf(
       x,
@@ -246,6 +265,7 @@ export function permute(self: Tensor, ...dims: (number | Shape)[]): Tensor {
 const selectOp = primitive<{ dim: number; index: number }>({
   name: "select",
   view: "view",
+  batch: alongDims("dim"),
   compute: ([x], { dim, index }) =>
     viewOf(x, without(x.sizes, dim), without(x.strides, dim), x.offset + index * x.strides[dim]),
   gradient: (g, c) => [selectBackwardOp([g], { sizes: c.shape(0), ...c.attrs })],
@@ -253,6 +273,7 @@ const selectOp = primitive<{ dim: number; index: number }>({
 
 const selectBackwardOp = primitive<{ sizes: Shape; dim: number; index: number }>({
   name: "select_backward",
+  batch: (call) => again(call, { ...call.attrs, dim: call.attrs.dim + 1, sizes: [call.size, ...call.attrs.sizes] }),
   compute: ([g], { sizes, dim, index }) => {
     const out = zerosOf(g, sizes);
     copyInto(viewOf(out, without(sizes, dim), without(out.strides, dim), index * out.strides[dim]), g);
@@ -293,12 +314,14 @@ function sliceView(x: Tensor, { dim, start, count, step }: SliceAttrs): Tensor {
 const sliceOp: PrimitiveCall<SliceAttrs> = primitive<SliceAttrs>({
   name: "slice",
   view: "view",
+  batch: alongDims("dim"),
   compute: ([x], attrs) => sliceView(x, attrs),
   gradient: (g, c) => [sliceBackwardOp([g], { ...c.attrs, sizes: c.shape(0) })],
 });
 
 const sliceBackwardOp: PrimitiveCall<SliceAttrs & { sizes: Shape }> = primitive<SliceAttrs & { sizes: Shape }>({
   name: "slice_backward",
+  batch: (call) => again(call, { ...call.attrs, dim: call.attrs.dim + 1, sizes: [call.size, ...call.attrs.sizes] }),
   compute: ([g], attrs) => {
     const out = zerosOf(g, attrs.sizes);
     copyInto(sliceView(out, attrs), g);

@@ -2,7 +2,14 @@
  * The pointwise kind: one element of each operand gives one element of the result, with broadcasting and type
  * promotion. `unary` and `binary` (in their own files) are its usual forms.
  */
-import { dispatch, dispatchInplace, dispatchOut, type GradientContext, type Primitive } from "../../dispatch.ts";
+import {
+  type BatchedCall,
+  dispatch,
+  dispatchInplace,
+  dispatchOut,
+  type GradientContext,
+  type Primitive,
+} from "../../dispatch.ts";
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
@@ -13,6 +20,7 @@ import { Storage } from "../../storage/storage.ts";
 import { Tensor } from "../../tensor.ts";
 import { KernelCache, launchFlat } from "../launch.ts";
 import { runRow } from "../row.ts";
+import { again, withRank } from "./batch.ts";
 import { allocateLike, disjoint } from "./layout.ts";
 import { intoOut, requireCast } from "./out.ts";
 import { isScalar, type Operand, resultType, type Scalar } from "./promote.ts";
@@ -429,6 +437,17 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
         row.store(inputs.length, this.element(values, params, attrs.variant, common, type, target.dtype)),
     });
     return target;
+  }
+
+  /** Samples go along as a further broadcast dimension. */
+  batch(call: BatchedCall<PointwiseAttrs>): Tensor | Tensor[] {
+    const { inputs, values, batched, attrs } = call;
+    let rank = 0;
+    for (let i = 0; i < inputs.length; i++) rank = Math.max(rank, inputs[i].sizes.length);
+    const aligned = values.map((t, i) => (batched[i] ? withRank(t, rank + 1) : t));
+    if (allSameDType(inputs)) return again(call, attrs, aligned);
+    // A sample without dimensions counts as a number in promotion, a batch of them does not.
+    return again(call, { ...attrs, compute: this.commonType(inputs, attrs) }, aligned);
   }
 
   gradient(grads: readonly (Tensor | null)[], context: GradientContext<PointwiseAttrs>): (Tensor | null)[] {

@@ -1,5 +1,5 @@
 /** Ops with code of their own: views, reductions, contractions, routines. */
-import { dispatch, dispatchMany, type GradientContext, type Primitive } from "../../dispatch.ts";
+import { type BatchRule, dispatch, dispatchMany, type GradientContext, type Primitive } from "../../dispatch.ts";
 import type { Tensor } from "../../tensor.ts";
 import { nodeNameOf } from "./pointwise.ts";
 
@@ -18,9 +18,11 @@ export interface PrimitiveSpec<A> {
   ) => readonly (Tensor | null)[];
   /** For the gradient of each input (the last entry for all further ones): the inputs it uses, and `RESULT`. */
   readonly saves?: readonly (readonly number[])[];
-  readonly view?: "view" | "multi_view";
+  readonly view?: "view" | "multi_view" | "alias";
   readonly differentiableOutputs?: readonly boolean[];
   readonly nodeName?: string;
+  /** What the op does under torch.vmap: see `BatchRule`. define/batch.ts has the usual rules. */
+  readonly batch?: BatchRule<A>;
 }
 
 /** A declared op with one output: called with its tensors and its attributes. */
@@ -40,6 +42,7 @@ export function toPrimitive<A>(spec: PrimitiveSpec<A>): Primitive<A> {
     ),
     view: spec.view ?? "none",
     differentiableOutputs: spec.differentiableOutputs,
+    batch: spec.batch,
   };
 }
 

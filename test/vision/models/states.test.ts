@@ -32,12 +32,16 @@ const described = (model: Module): string[] =>
  */
 function withoutValues<R>(body: () => R): R {
   const no = torch.tensor(false);
-  const call: Interceptor["call"] = (op, inputs, attrs, target) => {
-    if (target !== null) return target;
-    if (op.name === "lt" || op.name === "gt") return no;
-    return withInterceptor(null, () => op.compute(inputs, attrs, null) as torch.Tensor);
+  const handler: Interceptor = {
+    call: (op, inputs, attrs) =>
+      op.name === "lt" || op.name === "gt"
+        ? no
+        : withInterceptor(null, () => op.compute(inputs, attrs, null) as torch.Tensor),
+    callMany: (op, inputs, attrs) => withInterceptor(null, () => op.compute(inputs, attrs, null) as torch.Tensor[]),
+    callInplace: (_, inputs) => inputs[0],
+    callUpdate: () => {},
   };
-  return withInterceptor({ call }, body);
+  return withInterceptor(handler, body);
 }
 
 for (const [name, expected] of Object.entries(keys)) {

@@ -1,0 +1,160 @@
+/**
+ * The level of grad, vjp and jvp: its tensors share their memory with those of the level below and have a history of their
+ * own. A call runs on the level below, then its results get their history here, by the same steps as in ordinary dispatch.
+ */
+import { is_grad_enabled, withGradMode } from "../autograd/mode.ts";
+import {
+  afterInplace,
+  beforeInplace,
+  dispatch,
+  dispatchInplace,
+  dispatchMany,
+  dispatchUpdate,
+  type Primitive,
+  record,
+  recordMany,
+  setInterceptor,
+  type UpdateOp,
+} from "../dispatch.ts";
+import { RuntimeError } from "../errors.ts";
+import { lastStorageSerial } from "../storage/storage.ts";
+import { Tensor } from "../tensor.ts";
+import { unwrapDead, wrapAutograd } from "../wrapping.ts";
+import { Level } from "./level.ts";
+
+export class AutogradLevel extends Level {
+  readonly kind = "autograd";
+  /** Storages made later were made inside the transformation. */
+  private readonly startSerial = lastStorageSerial();
+
+  /** The tensor of the level below. */
+  private valueBelow(tensor: Tensor): Tensor {
+    const { wrapping } = tensor;
+    if (wrapping === null) return tensor;
+    if (wrapping.level === this) return wrapping.value;
+    return wrapping.level.alive ? tensor : this.valueBelow(unwrapDead(tensor));
+  }
+
+  /** What a tensor of this level stands for; any other tensor as it is. */
+  unwrapped(tensor: Tensor): Tensor {
+    const { wrapping } = tensor;
+    return wrapping !== null && wrapping.level === this ? wrapping.value : tensor;
+  }
+
+  private owns(tensor: Tensor): boolean {
+    return tensor.wrapping !== null && tensor.wrapping.level === this;
+  }
+
+  private anyOwned(inputs: readonly Tensor[]): boolean {
+    for (let i = 0; i < inputs.length; i++) if (this.owns(inputs[i])) return true;
+    return false;
+  }
+
+  private valuesBelow(inputs: readonly Tensor[]): Tensor[] {
+    const values = new Array<Tensor>(inputs.length);
+    for (let i = 0; i < inputs.length; i++) values[i] = this.valueBelow(inputs[i]);
+    return values;
+  }
+
+  /** Whether the level below records: where the transformation was called in no_grad, it does not. */
+  private get lowerGradMode(): boolean {
+    return this.outerGradMode && is_grad_enabled();
+  }
+
+  override lower<R>(body: () => R): R {
+    const mode = this.lowerGradMode;
+    setInterceptor(this.below);
+    try {
+      return mode === is_grad_enabled() ? body() : withGradMode(mode, body);
+    } finally {
+      setInterceptor(this);
+    }
+  }
+
+  call<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    const sources = op.view === "none" ? inputs : this.adopted(inputs);
+    const values = this.valuesBelow(sources);
+    const value = this.lower(() => dispatch(op, values, attrs));
+    // What does not depend on this level is a constant to it.
+    if (!this.anyOwned(sources)) return value;
+    const output = wrapAutograd(value, this);
+    record(op, sources, attrs, output);
+    return output;
+  }
+
+  callMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
+    const sources = op.view === "none" ? inputs : this.adopted(inputs);
+    const values = this.valuesBelow(sources);
+    const results = this.lower(() => dispatchMany(op, values, attrs));
+    if (!this.anyOwned(sources)) return results;
+    const outputs = results.map((value) => wrapAutograd(value, this));
+    recordMany(op, sources, attrs, outputs);
+    return outputs;
+  }
+
+  callInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    const self = inputs[0];
+    if (!this.owns(self)) {
+      if (!this.anyOwned(inputs) && !this.isCaptured(self)) {
+        const values = this.valuesBelow(inputs);
+        this.lower(() => dispatchInplace(op, values, attrs));
+        return self;
+      }
+      if (this.isCaptured(self)) throw capturedError(op.name);
+      this.adopt(self);
+    }
+    const node = beforeInplace(op, inputs, attrs);
+    const values = this.valuesBelow(inputs);
+    this.lower(() => dispatchInplace(op, values, attrs));
+    if (node !== null) afterInplace(self, node);
+    return self;
+  }
+
+  callUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void {
+    for (const i of op.writes) if (!this.owns(inputs[i]) && this.isCaptured(inputs[i])) throw capturedError(op.name);
+    const values = this.valuesBelow(inputs);
+    this.lower(() => dispatchUpdate(op, values, attrs));
+  }
+
+  /** Whether a tensor of a lower level was there before the transformation began. */
+  private isCaptured(tensor: Tensor): boolean {
+    const { wrapping } = tensor;
+    return (wrapping === null || wrapping.level.alive) && tensor.storage.serial <= this.startSerial;
+  }
+
+  /**
+   * Before a view of it is made: a tensor made inside the transformation, by a factory, may be overwritten later by one
+   * that has a history here.
+   */
+  private adopted(inputs: readonly Tensor[]): readonly Tensor[] {
+    const source = inputs[0];
+    if (!this.owns(source) && !this.isCaptured(source)) this.adopt(source);
+    return inputs;
+  }
+
+  /** Makes a tensor of the level below, which nobody but the transformed function has, one of this level. */
+  private adopt(tensor: Tensor): void {
+    if (tensor.requires_grad) return;
+    const value = new Tensor(
+      tensor.storage,
+      tensor.dtype,
+      tensor.sizes,
+      tensor.strides,
+      tensor.offset,
+      tensor.contiguousLayout,
+    );
+    value.version = tensor.version;
+    value.wrapping = tensor.wrapping;
+    value.viewInfo = tensor.viewInfo;
+    value.gradFnVersion = tensor.gradFnVersion;
+    tensor.viewInfo = null;
+    tensor.wrapping = { level: this, value, batchDim: -1 };
+  }
+}
+
+function capturedError(name: string): RuntimeError {
+  const shown = name.endsWith("_") ? name : `${name}_`;
+  return new RuntimeError(
+    `During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place operation (aten::${shown}) that would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to explicitly accept the mutated Tensor(s) as inputs.`,
+  );
+}

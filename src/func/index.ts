@@ -1,0 +1,3 @@
+/** `torch.func`: transformations of functions of tensors. https://pytorch.org/docs/stable/func.html */
+export { grad, grad_and_value } from "./grad.ts";
+export { vmap } from "./vmap.ts";

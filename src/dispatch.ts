@@ -4,6 +4,14 @@
  * primitive call: its inputs, which are tensors, and its attributes, which are everything else.
  */
 
+import { tangentsMayExist } from "./autograd/dual-level.ts";
+import {
+  type ForwardRule,
+  overwriteTangents,
+  type PendingTangents,
+  pendingTangents,
+  propagateTangents,
+} from "./autograd/jvp.ts";
 import { is_grad_enabled } from "./autograd/mode.ts";
 import type { Gradients } from "./autograd/node.ts";
 import type { DifferentiableOp, GradientContext, OpNode } from "./autograd/op-node.ts";
@@ -30,6 +38,8 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
   readonly masks: readonly number[];
   /** Outputs alias input 0; "alias": as memory that shares its version, without being a differentiable view of it. */
   readonly view: "none" | "view" | "multi_view" | "alias";
+  /** How the op acts on tangents, where its kind does not say it. */
+  readonly forward?: ForwardRule<A>;
   /** In place, elements that share memory may be written. */
   readonly allowsOverlap?: boolean;
   /** What the op does under torch.vmap. Without it, a view follows its strides and other ops run for each sample. */
@@ -111,6 +121,9 @@ export function record<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A,
       setHistory(output, makeNode(op, attrs, sources, [output], null), 0);
     }
   }
+  if (tangentsMayExist()) {
+    propagateTangents(op, living(inputs), attrs, [output], (others) => dispatch(op, others, attrs));
+  }
 }
 
 function link<A>(op: Primitive<A>, output: Tensor, source: Tensor): void {
@@ -136,6 +149,7 @@ export function recordMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs
       if (output.dtype.is_floating_point && (op.differentiableOutputs?.[i] ?? true)) setHistory(output, node, i);
     });
   }
+  if (tangentsMayExist()) propagateTangents(op, sources, attrs, outputs, (others) => dispatchMany(op, others, attrs));
 }
 
 /**
@@ -153,10 +167,12 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
     }
   }
   const node = beforeInplace(op, inputs, attrs);
+  const tangents = beforeInplaceTangents(op, inputs);
   if (op.allowsOverlap !== true) checkWritable(self);
   op.compute(inputs, attrs, self);
   self.version.value++;
   if (node !== null) afterInplace(self, node);
+  if (tangents !== null) afterInplaceTangents(op, tangents, attrs, self);
   return self;
 }
 
@@ -179,6 +195,16 @@ export function afterInplace<A>(self: Tensor, node: OpNode<A>): void {
   node.saveOutputs([self]);
 }
 
+/** What the tangents of a call that is about to overwrite its first input need; null where there are none. */
+export function beforeInplaceTangents<A>(op: Primitive<A>, inputs: readonly Tensor[]): PendingTangents | null {
+  return tangentsMayExist() ? pendingTangents(op, inputs) : null;
+}
+
+/** Gives what was overwritten its new tangent. */
+export function afterInplaceTangents<A>(op: Primitive<A>, pending: PendingTangents, attrs: A, self: Tensor): void {
+  overwriteTangents(op, pending, attrs, self, (others) => dispatch(op, others, attrs));
+}
+
 /** `inputs` with those that a finished transformation left behind replaced by what they stood for. */
 function living(inputs: readonly Tensor[]): readonly Tensor[] {
   for (let i = 0; i < inputs.length; i++) {
@@ -193,7 +219,7 @@ function living(inputs: readonly Tensor[]): readonly Tensor[] {
  * requires a gradient. False, and nothing done, where an interceptor has to see the op: then the result is copied.
  */
 export function dispatchOut<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, out: Tensor): boolean {
-  if (interceptor !== null) return false;
+  if (interceptor !== null || tangentsMayExist()) return false;
   checkWritable(out);
   op.compute(inputs, attrs, out);
   out.version.value++;

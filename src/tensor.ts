@@ -3,6 +3,7 @@
  * methods; the autograd fields are filled by `autograd/` and `dispatch.ts`.
  */
 import type { Node } from "./autograd/node.ts";
+import type { Tangent } from "./autograd/tangents.ts";
 import type { Device } from "./device.ts";
 import { cpu } from "./device.ts";
 import type { DType } from "./dtype.ts";
@@ -74,6 +75,7 @@ export class Tensor {
   /** @internal */ gradient: Tensor | null = null;
   /** @internal Nobody has read `grad`, so nothing else can refer to its memory. */ gradientHidden = false;
   /** @internal */ viewInfo: ViewInfo | null = null;
+  /** @internal Of forward mode. */ tangent: Tangent | null = null;
   /** @internal The version for which `gradFn` of a view was made. */ gradFnVersion = 0;
   /** @internal */ retainsGrad = false;
   /** @internal */ hooks: Map<number, (grad: Tensor) => Tensor | null | undefined> | null = null;

@@ -1,5 +1,6 @@
 /** The node at a leaf: adds what arrives to the tensor's `.grad`. */
 import type { Tensor } from "../tensor.ts";
+import { denseOrder } from "./layout.ts";
 import { earlyFrees, is_grad_enabled } from "./mode.ts";
 import { type Gradients, Node } from "./node.ts";
 
@@ -66,19 +67,6 @@ function cloneLike(grad: Tensor, variable: Tensor): Tensor {
   if (order === null) return grad.clone({ memory_format: "contiguous_format" });
   const back = order.map((_, d) => order.indexOf(d));
   return grad.permute(order).clone({ memory_format: "contiguous_format" }).permute(back);
-}
-
-/** The dimensions from the outermost in memory to the innermost; null where elements have gaps or share memory. */
-function denseOrder(t: Tensor): number[] | null {
-  const order = t.sizes.map((_, d) => d).sort((a, b) => t.strides[b] - t.strides[a] || a - b);
-  let step = 1;
-  for (let i = order.length - 1; i >= 0; i--) {
-    const d = order[i];
-    if (t.sizes[d] === 1) continue;
-    if (t.strides[d] !== step) return null;
-    step *= t.sizes[d];
-  }
-  return order;
 }
 
 /** The accumulator of a leaf, made on first use. */

@@ -1,5 +1,6 @@
 /** `torch.autograd`. */
 export { type BackwardCallOptions, backward, type GradOptions, grad } from "./backward.ts";
+export * as forward_ad from "./forward-ad.ts";
 export { Function, FunctionContext, once_differentiable } from "./function.ts";
 export { GradcheckError, type GradcheckOptions, gradcheck, gradgradcheck } from "./gradcheck.ts";
 export * as graph from "./graph.ts";

@@ -5,7 +5,9 @@
 import { is_grad_enabled, withGradMode } from "../autograd/mode.ts";
 import {
   afterInplace,
+  afterInplaceTangents,
   beforeInplace,
+  beforeInplaceTangents,
   dispatch,
   dispatchInplace,
   dispatchMany,
@@ -104,9 +106,11 @@ export class AutogradLevel extends Level {
       this.adopt(self);
     }
     const node = beforeInplace(op, inputs, attrs);
+    const tangents = beforeInplaceTangents(op, inputs);
     const values = this.valuesBelow(inputs);
     this.lower(() => dispatchInplace(op, values, attrs));
     if (node !== null) afterInplace(self, node);
+    if (tangents !== null) afterInplaceTangents(op, tangents, attrs, self);
     return self;
   }
 

@@ -24,6 +24,7 @@ function copiedTogether(call: BatchedCall<CopyAttrs>): Tensor | Tensor[] {
 
 const cloneOp = primitive<CopyAttrs>({
   name: "clone",
+  forward: "linear",
   compute: ([x], attrs) => copied(x, attrs),
   batch: copiedTogether,
   gradient: (g) => [g],
@@ -31,6 +32,7 @@ const cloneOp = primitive<CopyAttrs>({
 
 const toCopyOp = primitive<CopyAttrs>({
   name: "_to_copy",
+  forward: "linear",
   compute: ([x], attrs) => copied(x, attrs),
   batch: copiedTogether,
   gradient: (g, context) => [g.to(context.dtype(0))],
@@ -194,6 +196,7 @@ const copyOp: Primitive<null> = {
     const [self, source] = call.values;
     return again(call, null, [self, call.batched[1] ? withRank(source, self.sizes.length) : source]);
   },
+  forward: "linear",
 };
 
 /** Overwrites this tensor with the elements of `source`, broadcast and converted. */

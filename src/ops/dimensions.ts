@@ -24,6 +24,7 @@ function become(self: Tensor, make: () => Tensor): Tensor {
   self.count = view.count;
   self.contiguousLayout = view.contiguousLayout;
   self.version.value++;
+  self.tangent = view.tangent;
   if (node !== null) setHistory(self, node, 0);
   else self.gradFnVersion = self.version.value;
   return self;

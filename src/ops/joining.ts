@@ -22,6 +22,7 @@ import { allocate } from "./row.ts";
 
 const catOp = primitive<{ dim: number; dtype: DType }>({
   name: "cat",
+  forward: "linear",
   compute: (inputs, { dim, dtype }) => {
     const parts = inputs.filter((x) => !isSkipped(x));
     if (parts.length === 0) return allocate(dtype, [0]);
@@ -95,6 +96,7 @@ export function cat(
 
 const stackOp = primitive<{ dim: number; dtype: DType }>({
   name: "stack",
+  forward: "linear",
   compute: (inputs, { dim, dtype }) => {
     const { sizes } = inputs[0];
     const out = allocate(dtype, [...sizes.slice(0, dim), inputs.length, ...sizes.slice(dim)]);

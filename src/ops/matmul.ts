@@ -24,6 +24,7 @@ function finish(result: Tensor, out: Tensor | null): Tensor {
 
 const mmPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mm",
+  forward: "multilinear",
   compute: ([a, b], _, target) => {
     const [m, k] = a.sizes;
     const n = b.sizes[1];
@@ -71,6 +72,7 @@ export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor
 /** Products of stacks of matrices; the batch dimensions of `b` and `a` are broadcast. */
 const batchedPrimitive: Primitive<{ name: string }> = toPrimitive<{ name: string }>({
   name: "bmm",
+  forward: "multilinear",
   compute: ([a, b], _, target) => multiplyStacks(a, b, target ?? null),
   gradient: (g, c) => [
     c.needs(0) ? batchedOp([g, c.input(1).transpose(-2, -1)], c.attrs) : null,
@@ -84,6 +86,7 @@ const batchedOp = (inputs: readonly Tensor[], attrs: { name: string }): Tensor =
 /** The same as `matmul` of stacks whose dimensions cannot be viewed as one: PyTorch copies and then reshapes. */
 const broadcastOp: PrimitiveCall<null> = primitive<null>({
   name: "_batched_matmul",
+  forward: "multilinear",
   nodeName: "UnsafeViewBackward",
   compute: ([a, b]) => multiplyStacks(a, b, null),
   gradient: (g, c) => [
@@ -134,6 +137,7 @@ export function bmm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tenso
 
 const mvPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mv",
+  forward: "multilinear",
   compute: ([a, x], _, target) => {
     const out = target ?? allocate(a.dtype, [a.sizes[0]]);
     if (out.count === 0) return out;
@@ -173,6 +177,7 @@ export function mv(self: Tensor, vec: Tensor, options?: ProductOptions): Tensor 
 
 function dotOp(name: "dot" | "vdot"): PrimitiveCall<null> {
   return primitive<null>({
+    forward: "multilinear",
     name,
     compute: ([a, b]) => {
       const out = allocate(a.dtype, []);
@@ -366,6 +371,7 @@ function foldedProduct(a: Tensor, b: Tensor): Tensor {
 
 const traceOp = primitive<null>({
   name: "trace",
+  forward: "linear",
   compute: ([x]) => {
     const out = allocate(x.dtype.is_floating_point ? x.dtype : dt.int64, []);
     const type = out.dtype.is_floating_point ? null : "i64";

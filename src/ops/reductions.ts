@@ -43,6 +43,7 @@ const summedIn = (x: Tensor, dtype: DType | null): DType => dtype ?? (x.dtype.is
 function sumPrimitive(nodeName: string) {
   return primitive<SumAttrs>({
     name: "sum",
+    forward: "linear",
     nodeName,
     compute: ([x], { dims, keepdim, dtype }) =>
       reduce(x, {
@@ -105,6 +106,7 @@ export function nansum(
 function meanPrimitive(nodeName: string) {
   return primitive<SumAttrs>({
     name: "mean",
+    forward: "linear",
     nodeName,
     compute: ([x], { dims, keepdim, dtype }) =>
       reduce(x, {

@@ -1,8 +1,11 @@
 /** Values out of tensors: numbers, nested arrays, typed arrays, text. */
+import { tangentsMayExist } from "../autograd/dual-level.ts";
+import { tangentOf } from "../autograd/tangents.ts";
 import { float32 } from "../dtype.ts";
 import { type ElementArray, elementArray, fromBFloat16, fromFloat16 } from "../elements.ts";
 import { RuntimeError } from "../errors.ts";
 import { tensorToString } from "../print/index.ts";
+import { pythonFloat, pythonRepr } from "../print/python-format.ts";
 import { heap } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 
@@ -113,6 +116,7 @@ function text(self: Tensor): string {
     valueAt,
     requires_grad: self.requires_grad,
     grad_fn_name: gradFnName(self),
+    tangent: tangentText(self),
     is_parameter: (self as { isParameter?: boolean }).isParameter === true,
   });
 }
@@ -140,6 +144,13 @@ Object.defineProperty(Tensor.prototype, Symbol.toPrimitive, {
     );
   },
 });
+
+/** As Python's format() gives it: a number where there is only one. */
+function tangentText(self: Tensor): string | null {
+  const tangent = tangentsMayExist() ? tangentOf(self) : null;
+  if (tangent === null) return null;
+  return tangent.sizes.length === 0 ? pythonRepr(pythonFloat(tangent.item() as number)) : text(tangent);
+}
 
 /** The node's name; a view whose history was invalidated by an in-place change has none, and is printed all the same. */
 function gradFnName(self: Tensor): string | null {

@@ -1,7 +1,9 @@
 /** Views: other shapes and strides over the same memory. */
+
+import { sameLayout } from "../autograd/layout.ts";
 import type { BatchedCall } from "../dispatch.ts";
 import { DType, scalarTypeName } from "../dtype.ts";
-import { IndexError, RuntimeError, ValueError } from "../errors.ts";
+import { IndexError, NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
 import {
   broadcastStrides,
   contiguousStrides,
@@ -48,7 +50,18 @@ const asStridedOp = primitive<Geometry & { base: Geometry }>({
   },
   compute: ([x], { sizes, strides, offset }) => viewOf(x, sizes, strides, offset),
   gradient: (g, c) => [stridedGradient(g, c.attrs, c.attrs.base)],
+  forward: ({ attrs, primals: [x], tangents: [t] }) => t && tangentView(x, t, attrs),
 });
+
+/** The part of a tangent that lies as the view lies in `x`. */
+function tangentView(x: Tensor, tangent: Tensor, { sizes, strides, offset }: Geometry): Tensor {
+  if (!sameLayout(x, tangent)) {
+    throw new NotImplementedError(
+      "as_strided: the tangent of a tensor whose elements share memory has no such view; clone() the tensor before",
+    );
+  }
+  return tangent.as_strided(sizes, strides, tangent.offset + offset - x.offset);
+}
 
 /**
  * The gradient of the elements at `base` from that of the elements at `view` of the same memory: added up where elements
@@ -117,6 +130,7 @@ const viewOp = primitive<{ sizes: Shape; strides: Shape }>({
   batch: (call) => again(call, wholeGeometry(call)),
   compute: ([x], { sizes, strides }) => viewOf(x, sizes, strides),
   gradient: (g, c) => [g.reshape(c.shape(0))],
+  forward: ({ attrs, tangents: [t] }) => t?.reshape(attrs.sizes) ?? null,
 });
 
 /** A view with another shape; one size may be -1. Fails where only a copy can have it. With a dtype: the same bits read as that. */

@@ -20,6 +20,8 @@ export interface PrintableTensor {
   readonly requires_grad?: boolean;
   /** The name of the node that made the tensor, such as `AddBackward0`, or `null` for a leaf. */
   readonly grad_fn_name?: string | null;
+  /** The text of the tangent that forward mode keeps with the tensor. */
+  readonly tangent?: string | null;
   /** The class name in front of the parenthesis. Default `tensor`. */
   readonly class_name?: string;
   readonly is_parameter?: boolean;
@@ -57,6 +59,7 @@ function suffixesOf(tensor: PrintableTensor, options: PrintOptions): string[] {
 
   if (tensor.grad_fn_name != null) suffixes.push(`grad_fn=<${tensor.grad_fn_name}>`);
   else if (tensor.requires_grad) suffixes.push("requires_grad=True");
+  if (tensor.tangent != null) suffixes.push(`tangent=${tensor.tangent}`);
   return suffixes;
 }
 

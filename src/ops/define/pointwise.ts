@@ -234,6 +234,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
   readonly differentiable: boolean;
   readonly masks: readonly number[];
   readonly view = "none";
+  readonly forward = "pointwise";
   readonly allowsOverlap: boolean;
   private readonly spec: PointwiseSpec;
   private readonly defaults: Scalars;

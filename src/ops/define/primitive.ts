@@ -1,4 +1,6 @@
 /** Ops with code of their own: views, reductions, contractions, routines. */
+
+import type { ForwardRule } from "../../autograd/jvp.ts";
 import { type BatchRule, dispatch, dispatchMany, type GradientContext, type Primitive } from "../../dispatch.ts";
 import type { Tensor } from "../../tensor.ts";
 import { nodeNameOf } from "./pointwise.ts";
@@ -23,6 +25,8 @@ export interface PrimitiveSpec<A> {
   readonly nodeName?: string;
   /** What the op does under torch.vmap: see `BatchRule`. define/batch.ts has the usual rules. */
   readonly batch?: BatchRule<A>;
+  /** How the op acts on tangents, where its kind does not say it. */
+  readonly forward?: ForwardRule<A>;
 }
 
 /** A declared op with one output: called with its tensors and its attributes. */
@@ -43,6 +47,7 @@ export function toPrimitive<A>(spec: PrimitiveSpec<A>): Primitive<A> {
     view: spec.view ?? "none",
     differentiableOutputs: spec.differentiableOutputs,
     batch: spec.batch,
+    forward: spec.forward,
   };
 }
 

@@ -12,12 +12,20 @@ import {
   pendingTangents,
   propagateTangents,
 } from "./autograd/jvp.ts";
-import { is_grad_enabled } from "./autograd/mode.ts";
 import type { Gradients } from "./autograd/node.ts";
 import type { DifferentiableOp, GradientContext, OpNode } from "./autograd/op-node.ts";
-import { anyRequiresGrad, checkInplace, linkView, makeNode, rebaseHistory, setHistory } from "./autograd/record.ts";
+import {
+  anyRequiresGrad,
+  checkInferenceWrite,
+  checkInplace,
+  linkView,
+  makeNode,
+  rebaseHistory,
+  setHistory,
+} from "./autograd/record.ts";
+import { isRecording } from "./context/grad-mode.ts";
 import { RuntimeError } from "./errors.ts";
-import type { Tensor } from "./tensor.ts";
+import { INFERENCE_VERSION, type Tensor } from "./tensor.ts";
 import { unwrapDead } from "./wrapping.ts";
 
 /** An op as dispatch sees it. `ops/define` makes these from declarations. */
@@ -115,7 +123,7 @@ export function dispatch<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: 
 /** Gives the output of a call its history, and links a view to its base. */
 export function record<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, output: Tensor): void {
   if (op.view !== "none") link(op, output, living(inputs)[0]);
-  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(inputs) && output.dtype.is_floating_point) {
+  if (op.differentiable && isRecording() && anyRequiresGrad(inputs) && output.dtype.is_floating_point) {
     const sources = living(inputs);
     if (sources === inputs || anyRequiresGrad(sources)) {
       setHistory(output, makeNode(op, attrs, sources, [output], null), 0);
@@ -143,7 +151,7 @@ export function dispatchMany<A>(op: Primitive<A>, inputs: readonly Tensor[], att
 export function recordMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, outputs: readonly Tensor[]): void {
   const sources = living(inputs);
   if (op.view !== "none") for (const output of outputs) linkView(output, sources[0], "multi_output");
-  if (op.differentiable && is_grad_enabled() && anyRequiresGrad(sources)) {
+  if (op.differentiable && isRecording() && anyRequiresGrad(sources)) {
     const node = makeNode(op, attrs, sources, outputs, null);
     outputs.forEach((output, i) => {
       if (output.dtype.is_floating_point && (op.differentiableOutputs?.[i] ?? true)) setHistory(output, node, i);
@@ -180,7 +188,7 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
 export function beforeInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): OpNode<A> | null {
   const self = inputs[0];
   // Also where the op has no gradient: the history of what is overwritten ends here.
-  const recorded = is_grad_enabled() && self.dtype.is_floating_point && anyRequiresGrad(inputs);
+  const recorded = isRecording() && self.dtype.is_floating_point && anyRequiresGrad(inputs);
   checkInplace(self, recorded);
   if (!recorded) return null;
   // What the gradient needs of the old value is copied before it is overwritten.
@@ -220,6 +228,7 @@ function living(inputs: readonly Tensor[]): readonly Tensor[] {
  */
 export function dispatchOut<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, out: Tensor): boolean {
   if (interceptor !== null || tangentsMayExist()) return false;
+  if (out.version === INFERENCE_VERSION) checkInferenceWrite();
   checkWritable(out);
   op.compute(inputs, attrs, out);
   out.version.value++;
@@ -260,7 +269,10 @@ export function dispatchUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], at
     interceptor.callUpdate(op, inputs, attrs);
     return;
   }
-  for (const i of op.writes) checkWritable(inputs[i]);
+  for (const i of op.writes) {
+    if (inputs[i].version === INFERENCE_VERSION) checkInferenceWrite();
+    checkWritable(inputs[i]);
+  }
   op.compute(inputs, attrs, null);
   for (const i of op.writes) inputs[i].version.value++;
 }

@@ -181,7 +181,7 @@ export {
   type MemoryFormat,
   preserve_format,
 } from "./torch/memory-format.ts";
-export { is_complex, is_floating_point, numel } from "./torch/queries.ts";
+export { is_complex, is_floating_point, is_inference, numel } from "./torch/queries.ts";
 export {
   get_num_interop_threads,
   get_num_threads,

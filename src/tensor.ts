@@ -4,6 +4,7 @@
  */
 import type { Node } from "./autograd/node.ts";
 import type { Tangent } from "./autograd/tangents.ts";
+import { gradMode, INFERENCE } from "./context/grad-mode.ts";
 import type { Device } from "./device.ts";
 import { cpu } from "./device.ts";
 import type { DType } from "./dtype.ts";
@@ -23,14 +24,19 @@ import type { Storage } from "./storage/storage.ts";
 /** Counts in-place changes. Views share their base's counter, which is how autograd notices a change of what it saved. */
 export interface VersionCounter {
   value: number;
+  /** The tensors are inference tensors. */
+  readonly inference?: true;
 }
+
+/** The counter of inference tensors, which says nothing: their changes are not counted. */
+export const INFERENCE_VERSION: VersionCounter = { value: 0, inference: true };
 
 /** How a differentiable view came from its base. */
 export interface ViewInfo {
   /** The tensor that owns the history; never itself a view. */
   readonly base: Tensor;
   /** Why in-place changes of this view would lose its history, if they would. */
-  readonly creation: "ordinary" | "multi_output" | "no_grad" | "custom_function";
+  readonly creation: "ordinary" | "multi_output" | "no_grad" | "inference_mode" | "custom_function";
 }
 
 /** One run of a transformation (see func/): tensors inside it stand for tensors of the level below. */
@@ -89,7 +95,7 @@ export class Tensor {
     this.offset = offset;
     this.count = numelOf(sizes);
     this.contiguousLayout = contiguous ?? isContiguous(sizes, strides);
-    this.version = { value: 0 };
+    this.version = (gradMode.get() & INFERENCE) === 0 ? { value: 0 } : INFERENCE_VERSION;
   }
 
   /** Sizes of the dimensions. */
@@ -168,7 +174,14 @@ export class Tensor {
   }
   /** How many in-place operations this tensor and its views have seen. */
   get _version(): number {
+    if (this.version === INFERENCE_VERSION) {
+      throw new RuntimeError("Inference tensors do not track version counter.");
+    }
     return this.version.value;
+  }
+  /** Whether this tensor was made in `torch.inference_mode`: then autograd can neither save it nor see it change. */
+  is_inference(): boolean {
+    return this.version.inference === true;
   }
   /** Whether this is a differentiable view of another tensor. */
   _is_view(): boolean {

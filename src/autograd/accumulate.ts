@@ -1,7 +1,9 @@
 /** The node at a leaf: adds what arrives to the tensor's `.grad`. */
+
+import { isRecording } from "../context/grad-mode.ts";
 import type { Tensor } from "../tensor.ts";
 import { denseOrder } from "./layout.ts";
-import { earlyFrees, is_grad_enabled } from "./mode.ts";
+import { earlyFrees } from "./mode.ts";
 import { type Gradients, Node } from "./node.ts";
 
 export class AccumulateGrad extends Node {
@@ -30,11 +32,11 @@ export class AccumulateGrad extends Node {
     const variable = this.variable;
     const before = variable.gradient;
     if (before === null) {
-      if (owned && !is_grad_enabled() && obeysLayout(grad, variable)) {
+      if (owned && !isRecording() && obeysLayout(grad, variable)) {
         variable.gradient = grad.viewInfo === null ? grad : grad.detach();
-      } else variable.gradient = cloneLike(is_grad_enabled() ? grad : grad.detach(), variable);
-      variable.gradientHidden = !is_grad_enabled();
-    } else if (is_grad_enabled()) {
+      } else variable.gradient = cloneLike(isRecording() ? grad : grad.detach(), variable);
+      variable.gradientHidden = !isRecording();
+    } else if (isRecording()) {
       variable.gradient = before.add(grad);
       variable.gradientHidden = false;
     } else {

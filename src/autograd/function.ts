@@ -1,10 +1,12 @@
 /** Operations with a backward of the user's own: https://pytorch.org/docs/stable/autograd.html#function */
+
+import { isRecording } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { describe, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Storage } from "../storage/storage.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
-import { is_grad_enabled, withGradMode } from "./mode.ts";
+import { withGradMode } from "./mode.ts";
 import { type Gradients, Node, releasedError } from "./node.ts";
 import {
   anyRequiresGrad,
@@ -237,7 +239,7 @@ function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unk
       inputs.push(a);
     }
   });
-  const recorded = is_grad_enabled() && anyRequiresGrad(inputs);
+  const recorded = isRecording() && anyRequiresGrad(inputs);
   context.needs_input_grad = args.map((a) => is_tensor(a) && a.requires_grad);
   // Taken before forward, which may change inputs in place.
   const edges = inputs.map(gradientEdge);
@@ -339,7 +341,7 @@ function record(
 /** Wraps a backward that is not itself differentiable: differentiating it again is an error. */
 export function once_differentiable<A extends unknown[], R>(backward: (...args: A) => R): (...args: A) => R {
   return (...args) => {
-    const twice = is_grad_enabled() && args.some((a) => is_tensor(a) && a.requires_grad);
+    const twice = isRecording() && args.some((a) => is_tensor(a) && a.requires_grad);
     const results = withGradMode(false, () => backward(...args));
     if (twice) {
       for (const r of Array.isArray(results) ? results : [results]) {

@@ -1,9 +1,11 @@
 /** The node of a dispatched op: what was saved, and the call of the op's gradient formula. */
+
+import { isRecording } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import { type Storage, trackStorages } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
-import { earlyFrees, is_grad_enabled } from "./mode.ts";
+import { earlyFrees } from "./mode.ts";
 import { type Gradients, Node, releasedError } from "./node.ts";
 import { SavedTensor } from "./saved-tensor.ts";
 
@@ -139,7 +141,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   private runFormula(grads: Gradients): Gradients {
-    if (is_grad_enabled() || !earlyFrees()) return this.conform(this.op.gradient(grads, this));
+    if (isRecording() || !earlyFrees()) return this.conform(this.op.gradient(grads, this));
     // Without create_graph nobody but the results can refer to what the formula allocates: its temporaries go back now.
     let results: Gradients = [];
     trackStorages(

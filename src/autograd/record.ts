@@ -1,9 +1,10 @@
 /** Recording: how tensors get their history, also when they are changed in place or are views. */
+
+import { is_inference_mode_enabled, isRecording } from "../context/grad-mode.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { isContiguous } from "../shape.ts";
-import { Tensor, type ViewInfo } from "../tensor.ts";
+import { INFERENCE_VERSION, Tensor, type ViewInfo } from "../tensor.ts";
 import { gradientAccumulator } from "./accumulate.ts";
-import { is_grad_enabled } from "./mode.ts";
 import { type Gradients, Node, operationName, releasedError } from "./node.ts";
 import { type DifferentiableOp, OpNode, OUTPUT_BIT } from "./op-node.ts";
 import { SavedTensor } from "./saved-tensor.ts";
@@ -20,11 +21,13 @@ export interface Edge {
   readonly output: number;
 }
 
-/** Whether recording `inputs` is asked for. */
+/** Whether recording `inputs` is asked for. What has inference tensors alone is not recorded, though leaves be among them. */
 export function anyRequiresGrad(inputs: readonly Tensor[]): boolean {
   for (let i = 0; i < inputs.length; i++) {
     const t = inputs[i];
-    if (t.leafRequiresGrad || t.gradFn !== null || (t.viewInfo !== null && t.requires_grad)) return true;
+    if (t.leafRequiresGrad || t.gradFn !== null || (t.viewInfo !== null && t.requires_grad)) {
+      return !t.version.inference || inputs.some((other) => !other.version.inference);
+    }
   }
   return false;
 }
@@ -191,8 +194,16 @@ export function setHistory(output: Tensor, node: Node, position: number): void {
 /** Makes `view` a view of `source`: they share version and base. */
 export function linkView(view: Tensor, source: Tensor, creation: ViewInfo["creation"]): void {
   view.version = source.version;
+  if (source.version.inference) {
+    // Nothing will ever ask an inference tensor for its history.
+    view.version = INFERENCE_VERSION;
+    return;
+  }
   const from = source.viewInfo;
-  let kind = is_grad_enabled() || creation === "custom_function" ? creation : "no_grad";
+  let kind = creation;
+  if (!isRecording() && creation !== "custom_function") {
+    kind = is_inference_mode_enabled() ? "inference_mode" : "no_grad";
+  }
   // What may not be changed in place may not be changed through a view of it either.
   if (kind === "ordinary" && from !== null) kind = from.creation;
   view.viewInfo = { base: from === null ? source : from.base, creation: kind };
@@ -204,7 +215,19 @@ export function linkView(view: Tensor, source: Tensor, creation: ViewInfo["creat
  * takes part requires a gradient.
  */
 export function checkInplace(self: Tensor, recorded: boolean): void {
-  if (!recorded || !is_grad_enabled()) return;
+  if (recorded && isRecording()) checkHistory(self);
+  if (self.version === INFERENCE_VERSION) checkInferenceWrite();
+}
+
+/** Refuses to change an inference tensor outside of inference mode. */
+export function checkInferenceWrite(): void {
+  if (is_inference_mode_enabled()) return;
+  throw new RuntimeError(
+    "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.",
+  );
+}
+
+function checkHistory(self: Tensor): void {
   const view = self.viewInfo;
   if (view !== null) {
     if (view.creation !== "ordinary") throw viewChangedError(self, view.creation, false);
@@ -221,10 +244,16 @@ export function checkInplace(self: Tensor, recorded: boolean): void {
 function viewChangedError(view: Tensor, creation: ViewInfo["creation"], indirect: boolean): RuntimeError {
   const what = indirect ? "its base or another view of its base has been" : "is being";
   const node = view.gradFn;
-  const subject =
-    node !== null && creation !== "no_grad"
-      ? `Output ${view.outputNumber} of ${operationName(node)} is a view and ${what} modified inplace.`
-      : `A view was created in no_grad mode and ${what} modified inplace with grad mode enabled.`;
+  const inference = creation === "inference_mode";
+  const output = node === null ? "" : `Output ${view.outputNumber} of ${operationName(node)} is a view`;
+  let subject = `${output} and ${what} modified inplace.`;
+  if (node === null || inference || creation === "no_grad") {
+    subject = `${node === null ? "A view was" : `${output} of a view which was`} created in ${
+      inference
+        ? `inference mode and ${what} modified inplace in normal mode`
+        : `no_grad mode and ${what} modified inplace with grad mode enabled`
+    }.`;
+  }
   switch (creation) {
     case "multi_output":
       return new RuntimeError(
@@ -236,7 +265,7 @@ function viewChangedError(view: Tensor, creation: ViewInfo["creation"], indirect
       );
     default:
       return new RuntimeError(
-        `${subject} Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`,
+        `${subject} Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the ${inference ? "inference_mode" : "no_grad"} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked).`,
       );
   }
 }

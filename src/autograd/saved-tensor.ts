@@ -51,6 +51,7 @@ export class SavedTensor {
 
   /** For an output, `maker` is the node that saves it. */
   constructor(tensor: Tensor, output = -1, maker: Node | null = null) {
+    if (tensor.version.inference) throw inferenceSavedError();
     this.tensor = tensor;
     this.version = tensor.version.value;
     this.output = output;
@@ -143,6 +144,12 @@ export class SavedTensor {
     same.outputNumber = output;
     return same;
   }
+}
+
+function inferenceSavedError(): RuntimeError {
+  return new RuntimeError(
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.",
+  );
 }
 
 /** What the unpack hook gives back, with the history of what was saved. */

@@ -1,7 +1,7 @@
 /** Views with dimensions added, removed, merged, or in another order, and their in-place forms, which change only metadata. */
 
-import { is_grad_enabled } from "../autograd/mode.ts";
 import { checkInplace, setHistory } from "../autograd/record.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import { IndexError, RuntimeError } from "../errors.ts";
 import { normalizeDim, normalizeDims, numelOf, type Shape, shapeText } from "../shape.ts";
 import { heap, Storage } from "../storage/storage.ts";
@@ -15,7 +15,7 @@ import { as_strided } from "./views.ts";
 
 /** Gives `self` the geometry and the history of `make()`, a view of it. */
 function become(self: Tensor, make: () => Tensor): Tensor {
-  checkInplace(self, is_grad_enabled() && self.requires_grad);
+  checkInplace(self, isRecording() && self.requires_grad);
   const view = make();
   const node = view.gradFn;
   self.sizes = view.sizes;

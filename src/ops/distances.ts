@@ -1,5 +1,5 @@
 /** Distances between all pairs of rows: `cdist` and `pdist`. */
-import { is_grad_enabled } from "../autograd/mode.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
@@ -153,7 +153,7 @@ const backwardOp: PrimitiveCall<DistanceAttrs> = primitive<DistanceAttrs>({
 });
 
 function rowsGradient(g: Tensor, x1: Tensor, x2: Tensor, dist: Tensor, p: number): Tensor {
-  if (is_grad_enabled()) return differentiableBackward(g, x1, x2, dist, p);
+  if (isRecording()) return differentiableBackward(g, x1, x2, dist, p);
   return backwardOp([g, x1, x2, dist], { p });
 }
 
@@ -264,7 +264,7 @@ const pdistOp: PrimitiveCall<DistanceAttrs> = primitive<DistanceAttrs>({
     const n = x.size(0);
     const { p } = c.attrs;
     const [grads, lengths] = [symmetric(g, n), symmetric(c.output(), n)];
-    if (!is_grad_enabled()) return [pdistBackwardOp([grads, x, lengths], { p })];
+    if (!isRecording()) return [pdistBackwardOp([grads, x, lengths], { p })];
     const one = (t: Tensor): Tensor => t.unsqueeze(0);
     return [differentiableBackward(one(grads), one(x), one(x), one(lengths), p).squeeze(0)];
   },

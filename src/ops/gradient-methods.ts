@@ -3,10 +3,11 @@ import { type AccumulateGrad, dropGradient, gradientAccumulator } from "../autog
 import { type BackwardCallOptions, type OneOrMore, backward as runBackward } from "../autograd/backward.ts";
 import { retainGradient } from "../autograd/engine.ts";
 import { gradientEdge } from "../autograd/record.ts";
+import { is_inference_mode_enabled } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { describe, sameShape, shapeText } from "../shape.ts";
-import { is_tensor, Tensor } from "../tensor.ts";
+import { is_tensor, Tensor, type VersionCounter } from "../tensor.ts";
 import { sameForAll } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
@@ -51,6 +52,9 @@ function setRequiresGrad(self: Tensor, value: boolean): void {
       `only Tensors of floating point dtype can require gradients. This one is ${self.dtype}: make it with { dtype: torch.float32 }, or from numbers that are not all whole`,
     );
   }
+  if (value && self.version.inference && !is_inference_mode_enabled()) {
+    throw new RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
+  }
   self.leafRequiresGrad = value;
 }
 
@@ -67,9 +71,17 @@ function alias(x: Tensor): Tensor {
   return new Tensor(x.storage, x.dtype, x.sizes, x.strides, x.offset, x.contiguousLayout);
 }
 
+/** A counter that is not shared. What is detached from an inference tensor outside of inference mode can be changed. */
+function detachedVersion(self: Tensor): VersionCounter {
+  if (!self.version.inference) return { value: 0 };
+  return is_inference_mode_enabled() ? self.version : { value: 0, inference: true };
+}
+
 /** The same values in the same memory, without history. */
 export function detach(self: Tensor): Tensor {
-  return detachOp([self], null);
+  const out = detachOp([self], null);
+  if (self.version.inference) out.version = detachedVersion(self);
+  return out;
 }
 
 /** Forgets how this tensor was made. */
@@ -163,7 +175,9 @@ Object.defineProperty(Tensor.prototype, "grad", {
 Object.defineProperty(Tensor.prototype, "data", {
   get(this: Tensor): Tensor {
     // Unlike detach(), `.data` has a version counter of its own: changes through it are not noticed.
-    return alias(this);
+    const out = alias(this);
+    out.version = detachedVersion(this);
+    return out;
   },
   set(this: Tensor, value: Tensor) {
     if (!is_tensor(value)) throw new TypeError(`Variable data has to be a tensor, but got ${describe(value)}`);

@@ -2,7 +2,7 @@
  * Losses that compare two tensors element by element: one kernel computes and reduces, one gives the gradient. Where the
  * gradient is itself to be differentiated, it is written with ordinary ops instead.
  */
-import { is_grad_enabled } from "../autograd/mode.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import type { Expr } from "../ir/expr.ts";
 import { computeType, constant } from "../ir/expr.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
@@ -78,7 +78,7 @@ function weighted(g: Tensor, slope: Tensor, { reduction }: LossAttrs): Tensor {
 }
 
 function ownGradient(spec: LossSpec, g: Tensor, operands: readonly Tensor[], attrs: LossAttrs): Tensor {
-  if (is_grad_enabled()) return weighted(g, spec.slopeOf(operands, attrs.scalars), attrs);
+  if (isRecording()) return weighted(g, spec.slopeOf(operands, attrs.scalars), attrs);
   const shape = shapeOf(operands);
   const out = allocate(operands[0].dtype, shape);
   const type = computeType(out.dtype.name);

@@ -1,5 +1,5 @@
 /** Normalization layers as functions: layer, batch, group, instance and root-mean-square norm. */
-import { is_grad_enabled } from "../autograd/mode.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import { checkWritable, type GradientContext } from "../dispatch.ts";
 import { type DType, notImplementedFor } from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
@@ -54,7 +54,7 @@ function gradientFromStatistics(g: Tensor, c: GradientContext<NormAttrs>): (Tens
   const x = c.input(0);
   const { layout, eps } = c.attrs;
   const w = c.attrs.weight ? c.input(1) : null;
-  if (is_grad_enabled()) return arrange(normalizeBackwardByOps(g, x, w, layout, eps, null), c.attrs);
+  if (isRecording()) return arrange(normalizeBackwardByOps(g, x, w, layout, eps, null), c.attrs);
   const inputs = inputsOf(g, x, c.output(1), c.output(2), w);
   return arrange(backwardOp(inputs, { layout, mask: wanted(c), spread: true }), c.attrs);
 }
@@ -220,7 +220,7 @@ const batchNormEvalOp = primitiveMany<NormAttrs>({
     const w = weight ? c.input(1) : null;
     const mean = c.input(c.inputCount - 2);
     const variance = c.input(c.inputCount - 1);
-    if (is_grad_enabled()) return arrange(normalizeBackwardByOps(g, x, w, layout, eps, { mean, variance }), c.attrs);
+    if (isRecording()) return arrange(normalizeBackwardByOps(g, x, w, layout, eps, { mean, variance }), c.attrs);
     const inputs = inputsOf(g, x, mean.contiguous(), variance.add(eps).rsqrt(), w);
     return arrange(backwardOp(inputs, { layout, mask: wanted(c), spread: false }), c.attrs);
   },

@@ -1,6 +1,7 @@
 /** Recurrent layers: the recorded op for a layer and a direction, and networks of several. */
 import { grad as gradOf } from "../autograd/backward.ts";
-import { enable_grad, is_grad_enabled } from "../autograd/mode.ts";
+import { enable_grad } from "../autograd/mode.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import type { Tensor } from "../tensor.ts";
 import { addmm } from "./addmm.ts";
 import { primitiveMany, RESULT } from "./define/primitive.ts";
@@ -39,7 +40,7 @@ function layerOp(mode: RecurrentMode): LayerOp {
     gradient: (_, c, grads) => {
       const inputs = Array.from({ length: c.inputCount }, (__, i) => i);
       const results = [grads[OUTPUTS], grads[HIDDEN], lstm ? grads[CELL] : null];
-      if (is_grad_enabled()) {
+      if (isRecording()) {
         // For second derivatives the layer is computed again, from ops that have them.
         return secondOrder(
           inputs.map((i) => c.input(i)),
@@ -167,7 +168,7 @@ export function recurrentLayer(
     const [outputs, hidden, cell] = stepwise(inputs, { mode, batchSizes, reverse }, hr);
     return { outputs, hidden, cell };
   }
-  const save = is_grad_enabled() && inputs.some((t) => t.requires_grad);
+  const save = isRecording() && inputs.some((t) => t.requires_grad);
   const results = layerOps[mode](inputs, { mode, batchSizes, reverse, save });
   return { outputs: results[OUTPUTS], hidden: results[HIDDEN], cell: mode === "LSTM" ? results[CELL] : null };
 }

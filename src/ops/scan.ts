@@ -1,8 +1,9 @@
 /** Running sums, products and extreme values along a dimension. */
-import { is_grad_enabled } from "../autograd/mode.ts";
+
 import { detectFeatures } from "../backend/wasm/features.ts";
 import { leaveWideVectors } from "../backend/wasm/instantiate.ts";
 import { COLUMNS, type ScanOp, type ScanType, scanModule } from "../backend/wasm/scan.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import { dispatch, dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
@@ -230,7 +231,7 @@ function cumprodGradient(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
   if (x.sizes.length === 0 || x.sizes[dim] === 1) return g;
   const zero = x.detach().eq(0);
   if (!zero.any().item()) return reverseCumsum(y.mul(g), dim).div(x);
-  if (is_grad_enabled()) return cumprodGradientByTerms(g, x, dim);
+  if (isRecording()) return cumprodGradientByTerms(g, x, dim);
   const count = zero.cumsum(dim);
   const before = count.eq(0);
   const head = reverseCumsum(y.mul(g).masked_fill(before.logical_not(), 0), dim).div(x);

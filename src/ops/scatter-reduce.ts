@@ -1,5 +1,5 @@
 /** `scatter_reduce` and `index_reduce`: reductions of the elements that go to one place. */
-import { is_grad_enabled } from "../autograd/mode.ts";
+import { isRecording } from "../context/grad-mode.ts";
 import { dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
@@ -156,7 +156,7 @@ const spec: PrimitiveSpec<ReduceAttrs> = {
         .masked_fill(single, 0)
         .add(g.mul(replaced).gather(dim, index).masked_fill(single.logical_not(), 0));
       // With two zeros this gradient is right, but not its derivative by one of them, which the other product has.
-      if (is_grad_enabled() && c.needs(2) && zero.logical_and(zeros.gt(1)).any().item()) {
+      if (isRecording() && c.needs(2) && zero.logical_and(zeros.gt(1)).any().item()) {
         source = onceDifferentiable([source], c.attrs);
       }
     } else {

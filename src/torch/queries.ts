@@ -16,6 +16,11 @@ export function is_floating_point(input: Tensor): boolean {
   return requireTensor("is_floating_point", input).is_floating_point();
 }
 
+/** Whether the tensor was made in `torch.inference_mode`. */
+export function is_inference(input: Tensor): boolean {
+  return requireTensor("is_inference", input).is_inference();
+}
+
 /** Whether the dtype is complex: never, since complex dtypes are not implemented. */
 export function is_complex(input: Tensor): boolean {
   return requireTensor("is_complex", input).is_complex();

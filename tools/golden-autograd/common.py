@@ -59,6 +59,10 @@ def leaf(*values):
     return torch.tensor([float(v) for v in values], requires_grad=True)
 
 
+def f32(values):
+    return torch.tensor(values, dtype=torch.float32)
+
+
 def function(forward, backward=None, setup_context=None):
     body = {"forward": staticmethod(forward)}
     if backward:

@@ -1,10 +1,11 @@
 /** The `out` argument: results written into a tensor of the caller's. */
+import { checkInferenceWrite } from "../../autograd/record.ts";
 import { checkWritable, dispatch, dispatchOut, type Primitive } from "../../dispatch.ts";
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
 import { type Shape, sameShape } from "../../shape.ts";
-import type { Tensor } from "../../tensor.ts";
+import { INFERENCE_VERSION, type Tensor } from "../../tensor.ts";
 import { copyInto, resize } from "../copy.ts";
 
 /** PyTorch's error for results that do not fit the tensor they are written to. */
@@ -24,6 +25,7 @@ export function intoOut(out: Tensor | null | undefined, result: Tensor): Tensor 
       "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
     );
   }
+  if (out.version === INFERENCE_VERSION) checkInferenceWrite();
   requireCast(result.dtype, out.dtype);
   if (!sameShape(out.sizes, result.sizes)) resize(out, result.sizes);
   else checkWritable(out);

@@ -194,7 +194,7 @@ export function beforeInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], at
   // What the gradient needs of the old value is copied before it is overwritten.
   const before = savesSelf(op, inputs) ? self.clone() : null;
   // Other inputs are saved as they are now: one that shares memory with `self` must be noticed as changed.
-  return makeNode(op, attrs, living(inputs), [self], before);
+  return makeNode(op, attrs, living(inputs), [self], before, false);
 }
 
 /** Gives what was overwritten its new history. */

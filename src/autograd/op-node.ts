@@ -76,10 +76,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     this.savedInputs = savedInputs;
     this.outputMask = outputMask;
     this.savedOutputs = [];
-    this.saveOutputs(outputs);
   }
 
-  /** Saves the outputs that gradients use, with the versions that they have now. */
+  /** Saves the outputs that gradients use, with the versions that they have now. Has to be called when they are computed. */
   saveOutputs(outputs: readonly Tensor[]): void {
     const mask = this.outputMask;
     if (mask === 0) return;

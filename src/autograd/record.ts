@@ -155,13 +155,17 @@ class CopySlices extends Node {
   }
 }
 
-/** Makes the node of a call. `masks[i]` says what the gradient of input i needs saved. */
+/**
+ * Makes the node of a call. `masks[i]` says what the gradient of input i needs saved. `computed`: the outputs are there, so
+ * that they can be saved; otherwise that is left to the caller.
+ */
 export function makeNode<A>(
   op: DifferentiableOp<A> & { readonly masks: readonly number[] },
   attrs: A,
   inputs: readonly Tensor[],
   outputs: readonly Tensor[],
   savedSelf: Tensor | null,
+  computed = true,
 ): OpNode<A> {
   const n = inputs.length;
   const nextNodes = new Array<Node | null>(n);
@@ -181,7 +185,10 @@ export function makeNode<A>(
     saved[i] =
       i < OUTPUT_BIT && mask & (1 << i) ? new SavedTensor(i === 0 && savedSelf !== null ? savedSelf : inputs[i]) : null;
   }
-  return new OpNode(op, attrs, inputs, outputs, nextNodes, nextOutputs, saved, mask & ~((1 << OUTPUT_BIT) - 1));
+  const outputMask = mask & ~((1 << OUTPUT_BIT) - 1);
+  const node = new OpNode(op, attrs, inputs, outputs, nextNodes, nextOutputs, saved, outputMask);
+  if (computed && outputMask !== 0) node.saveOutputs(outputs);
+  return node;
 }
 
 /** Gives `output` its history. */

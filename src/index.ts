@@ -2,7 +2,6 @@
  * The torch namespace: `import * as torch from "kindling"`.
  */
 
-export * as autograd from "./autograd/index.ts";
 export {
   enable_grad,
   inference_mode,
@@ -36,6 +35,7 @@ export {
   uint8,
 } from "./dtype.ts";
 export * from "./errors.ts";
+export * as autograd from "./func/autograd.ts";
 export * as func from "./func/index.ts";
 export { vmap } from "./func/vmap.ts";
 export * as hub from "./hub/index.ts";

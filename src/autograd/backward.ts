@@ -100,6 +100,8 @@ export interface GradOptions extends BackwardCallOptions {
   readonly allow_unused?: boolean | null;
   /** Return zeros for them. */
   readonly materialize_grads?: boolean;
+  /** The first dimension of each of `grad_outputs` counts vectors: one backward pass for all. */
+  readonly is_grads_batched?: boolean;
 }
 
 const GRAD_NAMES = [
@@ -129,7 +131,7 @@ export function grad(
 export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]): (Tensor | null)[] {
   const values = namedArguments("grad", GRAD_NAMES, rest);
   if (flag(values, "is_grads_batched")) {
-    throw new NotImplementedError("is_grads_batched: vectorized gradients need torch.func.vmap; use a loop");
+    throw new NotImplementedError("is_grads_batched is an option of torch.autograd.grad, which has vmap");
   }
   const roots = list(outputs, "outputs");
   const wanted = list(inputs, "inputs");

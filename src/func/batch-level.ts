@@ -51,6 +51,12 @@ export class BatchLevel extends Level {
     return batchDim === 0 ? value : toFront(value, batchDim);
   }
 
+  /** All samples of a result, along the first dimension. To be called at the level below. */
+  whole(tensor: Tensor): Tensor {
+    const values = this.samplesFirst(tensor);
+    return this.owns(tensor) ? values : values.unsqueeze(0).expand(this.size, ...values.sizes);
+  }
+
   call<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
     if (!this.anyOwned(inputs)) return this.lower(() => dispatch(op, inputs.map(unwrapDead), attrs));
     return wrapBatched(

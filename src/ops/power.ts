@@ -1,4 +1,6 @@
 /** Powers. */
+
+import { is_grad_enabled } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
@@ -46,8 +48,9 @@ function baseGradient(g: Tensor, c: PointwiseContext): Tensor {
   }
   const n = Number(exponent);
   if (n === 0) return zerosLike(g);
-  if (n === 1) return g;
-  return g.mul(n === 2 ? x.mul(2) : x.pow(n - 1).mul(n));
+  // What backward records is PyTorch's, so that the same derivatives have a history.
+  if (is_grad_enabled()) return g.mul(x.pow(n - 1).mul(n));
+  return n === 1 ? g : g.mul(n === 2 ? x.mul(2) : x.pow(n - 1).mul(n));
 }
 
 function exponentGradient(g: Tensor, c: PointwiseContext): Tensor {

@@ -2,6 +2,12 @@
 export { type BackwardCallOptions, backward, type GradOptions, grad } from "./backward.ts";
 export * as forward_ad from "./forward-ad.ts";
 export { Function, FunctionContext, once_differentiable } from "./function.ts";
-export { GradcheckError, type GradcheckOptions, gradcheck, gradgradcheck } from "./gradcheck.ts";
+export {
+  GradcheckError,
+  type GradcheckOptions,
+  type GradgradcheckOptions,
+  gradcheck,
+  gradgradcheck,
+} from "./gradcheck/index.ts";
 export * as graph from "./graph.ts";
 export { Node } from "./node.ts";

@@ -3,12 +3,12 @@ import * as torch from "kindling";
 
 /** The Legendre polynomial (5x³ - 3x) / 2, with its derivative 1.5 · (5x² - 1). */
 class LegendrePolynomial3 extends torch.autograd.Function {
-  static forward(ctx: torch.autograd.FunctionContext, input: torch.Tensor): torch.Tensor {
+  static forward(ctx: torch.autograd.FunctionCtx, input: torch.Tensor): torch.Tensor {
     ctx.save_for_backward(input);
     return input.pow(3).mul(5).sub(input.mul(3)).mul(0.5);
   }
 
-  static backward(ctx: torch.autograd.FunctionContext, gradient: torch.Tensor): torch.Tensor {
+  static backward(ctx: torch.autograd.FunctionCtx, gradient: torch.Tensor): torch.Tensor {
     const [input] = ctx.saved_tensors;
     return gradient.mul(input.pow(2).mul(5).sub(1).mul(1.5));
   }
@@ -16,11 +16,11 @@ class LegendrePolynomial3 extends torch.autograd.Function {
 
 /** Rounds, but lets the gradient pass as if it had not: the straight-through estimator. */
 class StraightThroughRound extends torch.autograd.Function {
-  static forward(_ctx: torch.autograd.FunctionContext, input: torch.Tensor): torch.Tensor {
+  static forward(_ctx: torch.autograd.FunctionCtx, input: torch.Tensor): torch.Tensor {
     return input.round();
   }
 
-  static backward(_ctx: torch.autograd.FunctionContext, gradient: torch.Tensor): torch.Tensor {
+  static backward(_ctx: torch.autograd.FunctionCtx, gradient: torch.Tensor): torch.Tensor {
     return gradient;
   }
 }

@@ -1,368 +1,292 @@
 /** Operations with a backward of the user's own: https://pytorch.org/docs/stable/autograd.html#function */
-
 import { isRecording } from "../context/grad-mode.ts";
-import type { DType } from "../dtype.ts";
+import type { MemberContext } from "../context/scope.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
-import { describe, type Shape, sameShape, shapeText } from "../shape.ts";
-import { Storage } from "../storage/storage.ts";
-import { is_tensor, Tensor } from "../tensor.ts";
+import { describe } from "../shape.ts";
+import { is_tensor, type Tensor } from "../tensor.ts";
+import { gradientAccumulator } from "./accumulate.ts";
+import { withForwardMode } from "./dual-level.ts";
+import { type AnyCall, FunctionCtx, FunctionNode, type FunctionStatics } from "./function-node.ts";
+import { propagateThroughFunction } from "./function-tangents.ts";
 import { withGradMode } from "./mode.ts";
-import { type Gradients, Node, releasedError } from "./node.ts";
-import {
-  anyRequiresGrad,
-  checkInplace,
-  type Edge,
-  gradientEdge,
-  linkView,
-  rebaseHistory,
-  setHistory,
-} from "./record.ts";
-import { SavedTensor } from "./saved-tensor.ts";
+import { type Gradients, Node } from "./node.ts";
+import { anyRequiresGrad, checkInplace, gradientEdge, linkView, rebaseHistory, setHistory } from "./record.ts";
 
-/** What `forward` and `backward` share. */
-export class FunctionContext {
-  /** For each argument of `apply`, whether its gradient is wanted. */
-  needs_input_grad: readonly boolean[] = [];
-  /** Anything else that backward needs may be kept as a field. */
-  [key: string]: unknown;
-
-  #saved: readonly (Tensor | null)[] = [];
-  #unpack: (() => (Tensor | null)[]) | null = null;
-  #dirty: readonly Tensor[] = [];
-  #nonDifferentiable: readonly Tensor[] = [];
-  #materialize = true;
-
-  /** Keeps tensors for backward. They are checked there for in-place changes. */
-  save_for_backward(...tensors: (Tensor | null)[]): void {
-    tensors.forEach((t, i) => {
-      if (t !== null && !is_tensor(t)) {
-        throw new TypeError(
-          `save_for_backward can only save variables, but argument ${i} is of type ${describe(t)}: keep other values as fields of ctx`,
-        );
-      }
-    });
-    this.#saved = tensors;
-  }
-
-  /** What `save_for_backward` kept. */
-  get saved_tensors(): Tensor[] {
-    return (this.#unpack === null ? this.#saved : this.#unpack()) as Tensor[];
-  }
-
-  /** Says which inputs `forward` changed in place; they must be among its outputs. */
-  mark_dirty(...tensors: Tensor[]): void {
-    this.#dirty = tensors;
-  }
-
-  /** Says which outputs have no gradient. */
-  mark_non_differentiable(...tensors: Tensor[]): void {
-    this.#nonDifferentiable = tensors;
-  }
-
-  /** With false, gradients of unused outputs come to backward as null rather than as zeros. */
-  set_materialize_grads(value: boolean): void {
-    this.#materialize = value;
-  }
-
-  /** @internal */
-  static internals(context: FunctionContext): {
-    saved: readonly (Tensor | null)[];
-    dirty: readonly Tensor[];
-    nonDifferentiable: readonly Tensor[];
-    materialize: boolean;
-    setUnpack: (unpack: () => (Tensor | null)[]) => void;
-  } {
-    return {
-      saved: context.#saved,
-      dirty: context.#dirty,
-      nonDifferentiable: context.#nonDifferentiable,
-      materialize: context.#materialize,
-      setUnpack: (unpack) => {
-        context.#unpack = unpack;
-        context.#saved = [];
-      },
-    };
-  }
-}
-
-/** What zeros in place of a tensor must look like. */
-interface Kind {
-  readonly sizes: Shape;
-  readonly dtype: DType;
-}
-
-function kindOf({ sizes, dtype }: Tensor): Kind {
-  return { sizes, dtype };
-}
-
-function zeros({ sizes, dtype }: Kind): Tensor {
-  return new Tensor(new Storage(0), dtype, [0], [1], 0, true).new_zeros(sizes);
-}
-
-/** The node of a custom function. */
-class CustomNode extends Node {
-  readonly outputCount: number;
-  private readonly title: string;
-  private readonly context: FunctionContext;
-  private readonly backward: (context: FunctionContext, grads: (Tensor | null)[]) => unknown;
-  private readonly argumentCount: number;
-  /** Argument number of each edge. */
-  private readonly positions: readonly number[];
-  private readonly inputs: readonly Kind[];
-  /** Null for outputs that are not tensors. */
-  private readonly outputs: readonly (Kind | null)[];
-  private saved: (SavedTensor | null)[] | null;
-
-  constructor(spec: {
-    title: string;
-    context: FunctionContext;
-    backward: (context: FunctionContext, grads: (Tensor | null)[]) => unknown;
-    argumentCount: number;
-    positions: readonly number[];
-    inputs: readonly Tensor[];
-    edges: readonly (Edge | null)[];
-    outputs: readonly unknown[];
-  }) {
-    super(
-      spec.edges.map((e) => e?.node ?? null),
-      spec.edges.map((e) => e?.output ?? 0),
-    );
-    this.title = spec.title;
-    this.context = spec.context;
-    this.backward = spec.backward;
-    this.argumentCount = spec.argumentCount;
-    this.positions = spec.positions;
-    this.inputs = spec.inputs.map(kindOf);
-    this.outputs = spec.outputs.map((t) => (is_tensor(t) ? kindOf(t) : null));
-    this.outputCount = spec.outputs.length;
-    const internals = FunctionContext.internals(spec.context);
-    this.saved = internals.saved.map((t) =>
-      t === null
-        ? null
-        : new SavedTensor(t, internals.nonDifferentiable.includes(t) ? -1 : spec.outputs.indexOf(t), this),
-    );
-    internals.setUnpack(() => {
-      if (this.saved === null) throw releasedError();
-      return this.saved.map((s) => (s === null ? null : s.unpack(this)));
-    });
-  }
-
-  override name(): string {
-    return `${this.title}Backward`;
-  }
-
-  override apply(grads: Gradients): Gradients {
-    const { materialize } = FunctionContext.internals(this.context);
-    const given = grads.map((g, i) => {
-      const kind = this.outputs[i];
-      return g ?? (materialize && kind !== null ? zeros(kind) : null);
-    });
-    const returned = this.backward(this.context, given);
-    const list: unknown[] = Array.isArray(returned) ? [...returned] : [returned];
-    while (list.length > this.argumentCount && (list[list.length - 1] === null || list[list.length - 1] === undefined))
-      list.pop();
-    if (list.length !== this.argumentCount) {
-      throw new RuntimeError(
-        `function ${this.name()} returned an incorrect number of gradients (expected ${this.argumentCount}, got ${list.length})`,
-      );
-    }
-    return this.positions.map((position, i) => {
-      const g = list[position];
-      if (g === null || g === undefined) return null;
-      if (!is_tensor(g)) {
-        throw new RuntimeError(
-          `expected Variable or None (got ${describe(g)}) from ${this.name()} for argument ${position}`,
-        );
-      }
-      const input = this.inputs[i];
-      let grad = g;
-      if (!sameShape(grad.sizes, input.sizes)) {
-        try {
-          grad = grad.sum_to_size([...input.sizes]);
-        } catch {
-          throw new RuntimeError(
-            `Function ${this.name()} returned an invalid gradient at index ${position} - got ${shapeText(g.sizes)} but expected shape compatible with ${shapeText(input.sizes)}`,
-          );
-        }
-      }
-      return grad.dtype === input.dtype ? grad : grad.to(input.dtype);
-    });
-  }
-
-  override release(): void {
-    if (this.saved !== null) for (const saved of this.saved) saved?.release();
-    this.saved = null;
-  }
-}
-
-type Argument = unknown;
-
-interface FunctionStatics {
-  readonly name: string;
-  forward(...args: never[]): unknown;
-  backward(context: FunctionContext, ...grads: never[]): unknown;
-  setup_context?(context: FunctionContext, inputs: never, output: never): void;
-}
+export { FunctionCtx };
 
 /** What `apply` takes: the parameters of `forward`, without the context unless there is a `setup_context`. */
-type ApplyArguments<F> = F extends { setup_context: (...args: never[]) => void; forward: (...args: infer A) => unknown }
+type ApplyArguments<F> = F extends {
+  setup_context: (...args: never[]) => unknown;
+  forward: (...args: infer A) => unknown;
+}
   ? A
-  : F extends { forward: (context: FunctionContext, ...args: infer A) => unknown }
+  : F extends { forward: (context: never, ...args: infer A) => unknown }
     ? A
     : never;
 type ApplyResult<F> = F extends { forward: (...args: never[]) => infer R } ? R : never;
 
+/** What one method says must be what the others expect. */
+type Consistent<F> = F extends { setup_context: unknown; forward: (...args: infer A) => infer R }
+  ? { setup_context(context: never, inputs: A, output: R): unknown }
+  : unknown;
+
 /**
- * Extend this with static `forward(ctx, …args)` and `backward(ctx, …grads)`, and call `MyFunction.apply(…args)`.
- * With a static `setup_context(ctx, inputs, output)`, `forward` takes no context. Backward returns one gradient for each
- * argument, null for those without.
+ * Extend this with static methods `forward(ctx, …args)` and `backward(ctx, …grads)`, and call `MyFunction.apply(…args)`.
+ * With a static `setup_context(ctx, inputs, output)`, `forward` takes no context; transformations of `torch.func` need that.
+ * `backward` (or `vjp`, which is the same) returns one gradient for each argument of `apply`, null for those without;
+ * `jvp(ctx, …tangents)`, for forward mode, one tangent for each output. Only tensors among the arguments themselves take
+ * part, not those in arrays or objects; an array that `forward` returns is several outputs.
  */
 class CustomFunction {
+  /** Gradients come to `backward` as one array, from which it may remove those that it no longer needs. Default false. */
+  static readonly boxed_grads_call: boolean = false;
+  /** What was saved is let go of when `ctx.saved_tensors` is read, which works once. Default false. */
+  static readonly clear_saved_tensors_on_access: boolean = false;
+  /** Under `torch.func.vmap`, `forward`, `setup_context` and `backward` run on batched tensors. Default false. */
+  static readonly generate_vmap_rule: boolean = false;
+
+  constructor() {
+    console.warn(
+      `DeprecationWarning: ${this.constructor.name} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.`,
+    );
+  }
+
   /** Runs `forward` and records the call. */
-  static apply<F extends FunctionStatics>(this: F, ...args: ApplyArguments<F>): ApplyResult<F> {
-    return applyFunction(this, args as readonly Argument[]) as ApplyResult<F>;
+  static apply<F extends FunctionStatics>(this: F & Consistent<F>, ...args: ApplyArguments<F>): ApplyResult<F> {
+    return callFunction(this, args) as ApplyResult<F>;
   }
 }
 
-function applyFunction(statics: FunctionStatics, args: readonly Argument[]): unknown {
-  if (typeof statics.forward !== "function") {
-    throw new NotImplementedError(
-      `${statics.name}: You must implement the forward function for custom autograd.Function.`,
+export { CustomFunction as Function };
+
+// `const f = MyFunction.apply` is a usual way to name the operation, so reading it binds it.
+Object.defineProperty(CustomFunction, "apply", {
+  get(this: FunctionStatics): AnyCall {
+    return (...args) => callFunction(this, args);
+  },
+  configurable: true,
+});
+
+/** For programs written long ago: use `Function`. */
+export class InplaceFunction extends CustomFunction {
+  readonly inplace: boolean;
+  constructor(inplace = false) {
+    super();
+    this.inplace = inplace;
+  }
+}
+
+function callFunction(statics: FunctionStatics, args: readonly unknown[]): unknown {
+  if (typeof statics.forward !== "function") throw missingForward(statics);
+  return applyFunction(statics, args);
+}
+
+function missingForward(statics: FunctionStatics): Error {
+  const { prototype } = statics as unknown as { prototype?: { forward?: unknown } };
+  if (typeof prototype?.forward === "function") {
+    return new RuntimeError(
+      "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)",
     );
   }
-  const context = new FunctionContext();
-  const positions: number[] = [];
-  const inputs: Tensor[] = [];
-  args.forEach((a, i) => {
-    if (is_tensor(a)) {
-      positions.push(i);
-      inputs.push(a);
-    }
-  });
+  return new NotImplementedError("You must implement the forward function for custom autograd.Function.");
+}
+
+/** Runs `forward` and records the call, on tensors of one level. */
+export function applyFunction(statics: FunctionStatics, args: readonly unknown[]): unknown {
+  const inputs = args.filter(is_tensor);
   const recorded = isRecording() && anyRequiresGrad(inputs);
-  context.needs_input_grad = args.map((a) => is_tensor(a) && a.requires_grad);
-  // Taken before forward, which may change inputs in place.
-  const edges = inputs.map(gradientEdge);
-  const forward = statics.forward as (...all: unknown[]) => unknown;
-  const separate = statics.setup_context as
-    | ((context: FunctionContext, inputs: unknown, output: unknown) => void)
-    | undefined;
-  const output = withGradMode(false, () => {
-    if (separate === undefined) return forward.call(statics, context, ...args);
-    const result = forward.call(statics, ...args);
-    separate.call(statics, context, args, result);
-    return result;
-  });
+  // Edges are taken before forward, which may change inputs in place.
+  const node = new FunctionNode(statics, args, recorded ? inputs.map(gradientEdge) : []);
+  const output = withForwardMode(false, () => withGradMode(false, () => runForward(statics, node, args)));
+  if (output instanceof Promise) {
+    // The error below is the one to see, not the rejection that may follow from it.
+    output.catch(() => {});
+    throw new TypeError(`${statics.name}: forward must not be async`);
+  }
   const several = Array.isArray(output);
   const raw = several ? (output as unknown[]) : [output];
-  const { dirty } = FunctionContext.internals(context);
-  checkDirty(dirty, raw, inputs, edges, recorded);
-  const outputs = raw.map((t) => (is_tensor(t) ? adopt(t, inputs, dirty, several) : t));
-  if (recorded) record(statics, context, args.length, positions, inputs, edges, outputs);
+  const call = new Call(node, inputs, raw, recorded, statics.setup_context !== undefined);
+  const outputs = raw.map((value, i) => call.wrap(value, i));
+  call.finish(outputs);
+  if (recorded) node.finish(inputs, outputs, call.differentiable);
+  propagateThroughFunction(node, inputs, raw, outputs, call);
+  node.saved_for_forward = null;
   return several ? outputs : outputs[0];
 }
 
-function checkDirty(
-  dirty: readonly Tensor[],
-  outputs: readonly unknown[],
-  inputs: readonly Tensor[],
-  edges: readonly (Edge | null)[],
-  recorded: boolean,
-): void {
-  for (const t of dirty) {
-    if (!outputs.includes(t)) {
+function runForward(statics: FunctionStatics, node: FunctionNode, args: readonly unknown[]): unknown {
+  const forward = statics.forward as AnyCall;
+  if (statics.setup_context === undefined) return forward.call(statics, node, ...args);
+  const output = forward.call(statics, ...args);
+  (statics.setup_context as AnyCall).call(statics, node, args, output);
+  return output;
+}
+
+/** What is known of a call when its outputs are given their place in the graph. */
+class Call {
+  /** Whether backward goes through each output. */
+  readonly differentiable: boolean[] = [];
+  readonly dirty: ReadonlySet<unknown>;
+  readonly nonDifferentiable: ReadonlySet<unknown>;
+  private readonly node: FunctionNode;
+  private readonly inputs: readonly Tensor[];
+  private readonly outputs: readonly unknown[];
+  private readonly recorded: boolean;
+  /** What a separate `setup_context` saves must not be an input that is returned as it is. */
+  private readonly saved: ReadonlySet<unknown>;
+
+  constructor(
+    node: FunctionNode,
+    inputs: readonly Tensor[],
+    outputs: readonly unknown[],
+    recorded: boolean,
+    separate: boolean,
+  ) {
+    this.node = node;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.recorded = recorded;
+    this.saved = new Set(separate ? node.to_save : null);
+    this.nonDifferentiable = new Set(node.non_differentiable);
+    this.dirty = new Set(node.dirty_tensors);
+    this.checkMarks();
+    // Changes that no op has counted, such as those through `.data`, count too.
+    for (const t of node.dirty_tensors ?? []) t.version.value++;
+  }
+
+  private checkMarks(): void {
+    const { non_differentiable, dirty_tensors } = this.node;
+    const other = (non_differentiable ?? []).find((t) => !is_tensor(t));
+    if (other !== undefined) {
+      throw new RuntimeError(`mark_non_differentiable only accepts variable arguments, but got ${describe(other)}`);
+    }
+    const wrong = (dirty_tensors ?? []).findIndex((t) => !is_tensor(t));
+    if (wrong >= 0) {
+      const type = describe(dirty_tensors?.[wrong]);
+      throw new RuntimeError(`mark_dirty can only accept variables, but argument ${wrong} is of type ${type}`);
+    }
+  }
+
+  /** Output `i` as the caller gets it. */
+  wrap(value: unknown, i: number): unknown {
+    this.differentiable[i] = false;
+    if (!is_tensor(value)) return value;
+    const input = this.inputs.includes(value);
+    const modified = this.dirty.has(value);
+    const differentiable = this.recorded && value.dtype.is_floating_point && !this.nonDifferentiable.has(value);
+    this.differentiable[i] = differentiable;
+    let result = value;
+    if (!differentiable) result = this.constant(value, input, modified);
+    else if (modified) this.overwritten(value, input, i);
+    else {
+      if (input) result = this.asView(value);
+      setHistory(result, this.node, i);
+    }
+    if (!(input && modified)) setCreation(result, "custom_function");
+    return result;
+  }
+
+  private constant(value: Tensor, input: boolean, modified: boolean): Tensor {
+    if (!value.requires_grad) return input && !modified ? this.asView(value) : value;
+    if (input) return value.detach();
+    // A view of an input requires gradients as one made in no_grad does.
+    if (value.viewInfo === null) value.detach_();
+    return value;
+  }
+
+  /** An input that is returned unchanged becomes a view of itself, so that it can have another history. */
+  private asView(value: Tensor): Tensor {
+    if (this.saved.has(value)) {
       throw new RuntimeError(
-        "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified inplace must all be outputs of the Function.",
+        "A input that has been returned as-is as output is being saved for backward. This is not supported if you override setup_context. You should return and save a view of the input instead, e.g. with x.view_as(x) or setup ctx inside the forward function itself.",
       );
     }
-    const i = inputs.indexOf(t);
-    // A change that no op has counted, such as one through `.data`, counts too.
-    t.version.value++;
-    if (!recorded) continue;
-    if (t.viewInfo === null && i >= 0 && edges[i] !== null && t.is_leaf) {
+    return withForwardMode(false, () => {
+      const view = value.detach();
+      linkView(view, value, "custom_function");
+      return view;
+    });
+  }
+
+  private overwritten(value: Tensor, input: boolean, i: number): void {
+    if (value.is_leaf && value.requires_grad) {
       throw new RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.");
     }
-    checkInplace(t, true);
-    if (t.viewInfo !== null && outputs.length > 1) {
+    if (!input) {
+      console.warn(
+        "UserWarning: ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be passed to ctx.mark_dirty().",
+      );
+    }
+    if (value.viewInfo !== null && this.outputs.length > 1) {
       throw new RuntimeError(
         "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than one Tensor. This is not supported by the current autograd engine. You should either make sure the input is not a view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations).",
       );
     }
+    checkInplace(value, true);
+    value.gradient = null;
+    rebaseHistory(value, this.node, i, Math.max(0, this.inputs.indexOf(value)));
   }
-}
 
-/** An input that is returned unchanged becomes a view of itself, so that it can have another history. */
-function adopt(output: Tensor, inputs: readonly Tensor[], dirty: readonly Tensor[], several: boolean): Tensor {
-  if (dirty.includes(output)) return output;
-  let result = output;
-  if (inputs.includes(output)) {
-    result = output.detach();
-    linkView(result, output, "custom_function");
-  }
-  const view = result.viewInfo;
-  if (view !== null) result.viewInfo = { base: view.base, creation: several ? "multi_output" : "custom_function" };
-  return result;
-}
-
-function record(
-  statics: FunctionStatics,
-  context: FunctionContext,
-  argumentCount: number,
-  positions: readonly number[],
-  inputs: readonly Tensor[],
-  edges: readonly (Edge | null)[],
-  outputs: readonly unknown[],
-): void {
-  const { dirty, nonDifferentiable } = FunctionContext.internals(context);
-  const node = new CustomNode({
-    title: statics.name,
-    context,
-    backward: (ctx, grads) => {
-      if (typeof statics.backward !== "function") {
-        throw new NotImplementedError(
-          `${statics.name}: You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.`,
+  /** After all outputs: what is about several of them. */
+  finish(outputs: readonly unknown[]): void {
+    if (this.differentiable.filter((yes) => yes).length > 1) {
+      for (const t of outputs) if (is_tensor(t)) setCreation(t, "multi_output");
+    }
+    for (const t of this.dirty) {
+      if (!this.outputs.includes(t)) {
+        throw new RuntimeError(
+          "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified inplace must all be outputs of the Function.",
         );
       }
-      return (statics.backward as (...all: unknown[]) => unknown).call(statics, ctx, ...grads);
-    },
-    argumentCount,
-    positions,
-    inputs,
-    edges,
-    outputs,
-  });
-  outputs.forEach((output, i) => {
-    if (!is_tensor(output) || nonDifferentiable.includes(output) || !output.dtype.is_floating_point) return;
-    if (dirty.includes(output)) rebaseHistory(output, node, i, Math.max(0, inputs.indexOf(output)));
-    else setHistory(output, node, i);
-  });
-}
-
-/** Wraps a backward that is not itself differentiable: differentiating it again is an error. */
-export function once_differentiable<A extends unknown[], R>(backward: (...args: A) => R): (...args: A) => R {
-  return (...args) => {
-    const twice = isRecording() && args.some((a) => is_tensor(a) && a.requires_grad);
-    const results = withGradMode(false, () => backward(...args));
-    if (twice) {
-      for (const r of Array.isArray(results) ? results : [results]) {
-        if (is_tensor(r)) setHistory(r, new NotDifferentiable(), 0);
-      }
     }
-    return results;
-  };
+  }
 }
 
+function setCreation(tensor: Tensor, creation: "custom_function" | "multi_output"): void {
+  const view = tensor.viewInfo;
+  if (view !== null) tensor.viewInfo = { base: view.base, creation };
+}
+
+/**
+ * Wraps a `backward` that is not itself differentiable: differentiating its results is an error. A decorator of the static
+ * method, `@once_differentiable static backward(ctx, grad)`, or a function, `static backward = once_differentiable(…)`.
+ */
+export function once_differentiable<C, A extends unknown[], R>(
+  backward: (ctx: C, ...args: A) => R,
+  _context?: MemberContext,
+): (ctx: C, ...args: A) => R {
+  function wrapper(this: unknown, ctx: C, ...args: A): R {
+    const results = withGradMode(false, () => backward.call(this as never, ctx, ...args));
+    if (!isRecording() || !args.some((a) => is_tensor(a) && a.requires_grad)) return results;
+    const node = new NotDifferentiable(Array.isArray(results) ? results.length : 1);
+    return (Array.isArray(results) ? results.map((r, i) => node.output(r, i)) : node.output(results, 0)) as R;
+  }
+  return Object.defineProperty(wrapper, "name", { value: backward.name });
+}
+
+/** The history of gradients that have none: PyTorch's `DelayedError`. */
 class NotDifferentiable extends Node {
-  readonly outputCount = 1;
-  constructor() {
+  readonly outputCount: number;
+  constructor(outputCount: number) {
     super([], []);
+    this.outputCount = outputCount;
+  }
+  /** `value` as output `i`, made from a leaf that nobody has. */
+  output(value: unknown, i: number): unknown {
+    if (value === null || value === undefined) return value;
+    if (!is_tensor(value)) throw new TypeError(`'${describe(value)}' object has no attribute 'detach'`);
+    const leaf = value.detach();
+    leaf.leafRequiresGrad = true;
+    this.nextNodes.push(gradientAccumulator(leaf));
+    this.nextOutputs.push(0);
+    const result = value.detach();
+    setHistory(result, this, i);
+    return result;
   }
   override name(): string {
-    return "ErrorBackward";
+    return "torch::autograd::Error";
   }
   override apply(): Gradients {
     throw new RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable");
   }
 }
-
-export { CustomFunction as Function };

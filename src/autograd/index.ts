@@ -1,7 +1,8 @@
 /** `torch.autograd`. */
 export { type BackwardCallOptions, backward, type GradOptions, grad } from "./backward.ts";
 export * as forward_ad from "./forward-ad.ts";
-export { Function, FunctionContext, once_differentiable } from "./function.ts";
+export { Function, FunctionCtx, InplaceFunction, once_differentiable } from "./function.ts";
+export * as function from "./function-names.ts";
 export {
   GradcheckError,
   type GradcheckOptions,

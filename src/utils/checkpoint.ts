@@ -3,7 +3,7 @@
  * https://pytorch.org/docs/stable/checkpoint.html
  */
 import { backward as runBackward } from "../autograd/backward.ts";
-import { Function as AutogradFunction, type FunctionContext } from "../autograd/function.ts";
+import { Function as AutogradFunction, type FunctionCtx } from "../autograd/function.ts";
 import { currentGraphTask } from "../autograd/graph-task.ts";
 import { is_grad_enabled, withGradMode } from "../autograd/mode.ts";
 import { type Scope, scope } from "../context/scope.ts";
@@ -203,7 +203,7 @@ function runSaving(
   return frame.forward(() => forwardContext(() => call(args)));
 }
 
-interface ReentrantContext extends FunctionContext {
+interface ReentrantContext extends FunctionCtx {
   fn: AnyFunction;
   state: Uint8Array | null;
   /** The arguments; null in place of tensors. */
@@ -213,7 +213,7 @@ interface ReentrantContext extends FunctionContext {
 
 /** Runs a function without recording, and again with recording in its backward. */
 export class CheckpointFunction extends AutogradFunction {
-  static forward(ctx: FunctionContext, fn: AnyFunction, preserve_rng_state: boolean, ...args: unknown[]): unknown {
+  static forward(ctx: FunctionCtx, fn: AnyFunction, preserve_rng_state: boolean, ...args: unknown[]): unknown {
     check_backward_validity(args);
     const context = ctx as ReentrantContext;
     context.fn = fn;
@@ -225,7 +225,7 @@ export class CheckpointFunction extends AutogradFunction {
     return withGradMode(false, () => synchronous(fn(...args)));
   }
 
-  static backward(ctx: FunctionContext, ...grads: Tensor[]): (Tensor | null)[] {
+  static backward(ctx: FunctionCtx, ...grads: Tensor[]): (Tensor | null)[] {
     if (currentGraphTask()?.restricted) {
       throw new RuntimeError(
         "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or call .backward() without passing the `inputs` argument.",

@@ -1,7 +1,7 @@
 /** The engine's own promises: depth, no needless work, modes, gradcheck, and what the types of `Function` say. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { FunctionContext } from "../../src/autograd/function.ts";
+import type { FunctionCtx } from "../../src/autograd/function.ts";
 import * as torch from "../../src/index.ts";
 
 type Tensor = torch.Tensor;
@@ -31,10 +31,10 @@ test("a graph in which every value is used twice runs each node once", () => {
 function counter(): { apply: (x: Tensor) => Tensor; calls: () => number } {
   let calls = 0;
   class Counted extends torch.autograd.Function {
-    static forward(_: FunctionContext, x: Tensor): Tensor {
+    static forward(_: FunctionCtx, x: Tensor): Tensor {
       return x.mul(2);
     }
-    static backward(_: FunctionContext, g: Tensor): Tensor {
+    static backward(_: FunctionCtx, g: Tensor): Tensor {
       calls++;
       return g.mul(2);
     }
@@ -132,11 +132,11 @@ test("backward inside a hook and inside a function's backward", () => {
   y.backward();
   assert.deepEqual([values(x.grad), values(w.grad)], [[20], [34]]);
   class Checkpoint extends torch.autograd.Function {
-    static forward(ctx: FunctionContext, a: Tensor): Tensor {
+    static forward(ctx: FunctionCtx, a: Tensor): Tensor {
       ctx.save_for_backward(a);
       return a.mul(a).exp();
     }
-    static backward(ctx: FunctionContext, g: Tensor): Tensor {
+    static backward(ctx: FunctionCtx, g: Tensor): Tensor {
       const again = ctx.saved_tensors[0].detach().requires_grad_();
       torch.enable_grad(() => again.mul(again).exp().backward(g));
       return again.grad as Tensor;
@@ -157,10 +157,10 @@ test("gradcheck accepts right gradients and refuses wrong ones", () => {
   assert.ok(gradcheck(f, [x, w]));
   assert.ok(gradgradcheck(f, [x, w]));
   class Wrong extends torch.autograd.Function {
-    static forward(_: FunctionContext, a: Tensor): Tensor {
+    static forward(_: FunctionCtx, a: Tensor): Tensor {
       return a.mul(2);
     }
-    static backward(_: FunctionContext, g: Tensor): Tensor {
+    static backward(_: FunctionCtx, g: Tensor): Tensor {
       return g.mul(3);
     }
   }
@@ -212,12 +212,12 @@ test("arguments of grad and backward by position and by name", () => {
 
 test("the static types of a function are those of its forward", () => {
   class Power extends torch.autograd.Function {
-    static forward(ctx: FunctionContext, x: Tensor, n: number): Tensor {
+    static forward(ctx: FunctionCtx, x: Tensor, n: number): Tensor {
       ctx.save_for_backward(x);
       ctx.n = n;
       return x.pow(n);
     }
-    static backward(ctx: FunctionContext, g: Tensor): [Tensor, null] {
+    static backward(ctx: FunctionCtx, g: Tensor): [Tensor, null] {
       const n = ctx.n as number;
       return [
         ctx.saved_tensors[0]

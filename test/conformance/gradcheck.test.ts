@@ -143,11 +143,11 @@ test("the checks find a wrong gradient, a missing one, and a missing second one"
   );
   assert.ok(orders((x) => x.detach().mul(x.detach())).includes(1));
   class OnceDifferentiable extends torch.autograd.Function {
-    static forward(ctx: torch.autograd.FunctionContext, x: Tensor): Tensor {
+    static forward(ctx: torch.autograd.FunctionCtx, x: Tensor): Tensor {
       ctx.save_for_backward(x);
       return x.mul(x);
     }
-    static backward(ctx: torch.autograd.FunctionContext, g: Tensor): Tensor {
+    static backward(ctx: torch.autograd.FunctionCtx, g: Tensor): Tensor {
       return g.mul(ctx.saved_tensors[0].detach().mul(2));
     }
   }

@@ -2,7 +2,7 @@
  * What the scenarios share. A scenario is a small program that logs what it sees: values, flags, names and errors.
  * `golden/AREA.json` has what PyTorch logs in the function of the same name in tools/golden-autograd/AREA.py.
  */
-import type { FunctionContext } from "../../../src/autograd/function.ts";
+import type { FunctionCtx } from "../../../src/autograd/function.ts";
 import * as torch from "../../../src/index.ts";
 
 export type Tensor = torch.Tensor;
@@ -35,8 +35,8 @@ export const leaf = (...values: number[]): Tensor =>
 export const f32 = (values: number[]): Tensor => torch.tensor(values, { dtype: torch.float32 });
 export const range = (n: number): Tensor => torch.arange(n).to(torch.float32);
 
-export type Forward = (ctx: FunctionContext, ...args: never[]) => unknown;
-export type Backward = (ctx: FunctionContext, ...grads: never[]) => unknown;
+export type Forward = (ctx: FunctionCtx, ...args: never[]) => unknown;
+export type Backward = (ctx: FunctionCtx, ...grads: never[]) => unknown;
 
 /** `apply` of a custom function. */
 export function custom(forward: Forward, backward?: Backward): (...args: unknown[]) => Tensor {

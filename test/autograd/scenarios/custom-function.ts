@@ -1,5 +1,5 @@
 /** Custom functions. */
-import type { FunctionContext } from "../../../src/autograd/function.ts";
+import type { FunctionCtx } from "../../../src/autograd/function.ts";
 import * as torch from "../../../src/index.ts";
 import {
   attempt,
@@ -184,7 +184,7 @@ export const scenarios: Scenarios = {
       ctx.save_for_backward(a);
       return a.pow(3);
     };
-    const cubeBackward = (ctx: FunctionContext, g: Tensor): Tensor => ctx.saved_tensors[0].pow(2).mul(3).mul(g);
+    const cubeBackward = (ctx: FunctionCtx, g: Tensor): Tensor => ctx.saved_tensors[0].pow(2).mul(3).mul(g);
     let f = custom(cube, cubeBackward);
     let x = leaf(2);
     let [g] = grad(f(x), x, { create_graph: true });
@@ -219,11 +219,11 @@ export const scenarios: Scenarios = {
       static forward(a: Tensor, k: number): Tensor {
         return a.mul(k);
       }
-      static setup_context(ctx: FunctionContext, inputs: [Tensor, number], output: Tensor): void {
+      static setup_context(ctx: FunctionCtx, inputs: [Tensor, number], output: Tensor): void {
         ctx.k = inputs[1];
         ctx.save_for_backward(inputs[0], output);
       }
-      static backward(ctx: FunctionContext, g: Tensor): (Tensor | null)[] {
+      static backward(ctx: FunctionCtx, g: Tensor): (Tensor | null)[] {
         return [g.mul(ctx.k as number), null];
       }
     }

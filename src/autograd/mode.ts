@@ -5,7 +5,7 @@
 import { GRAD, gradMode, INFERENCE, is_grad_enabled } from "../context/grad-mode.ts";
 import { type MemberContext, makeScope, type Scope, scope } from "../context/scope.ts";
 import { describe } from "../shape.ts";
-import { tangentsMayExist } from "./dual-level.ts";
+import { anyLevelOpen } from "./dual-level.ts";
 
 export { is_grad_enabled, is_inference_mode_enabled } from "../context/grad-mode.ts";
 export type { Scope } from "../context/scope.ts";
@@ -90,7 +90,7 @@ let freesEarly = true;
 
 /** Whether the engine gives memory back as soon as it is sure that nobody else refers to it. */
 export function earlyFrees(): boolean {
-  return freesEarly && !tangentsMayExist();
+  return freesEarly && !anyLevelOpen();
 }
 
 /** Runs `body` with all memory left to the garbage collector, as transformations need it. */

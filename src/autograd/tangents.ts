@@ -3,7 +3,7 @@ import { RuntimeError } from "../errors.ts";
 import { shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { gradientAccumulator } from "./accumulate.ts";
-import type { DualLevel } from "./dual-level.ts";
+import { type DualLevel, tangentsMayExist } from "./dual-level.ts";
 import { denseOrder, sameLayout } from "./layout.ts";
 
 /** The derivative of a tensor along the direction that its level follows. */
@@ -14,6 +14,7 @@ export interface Tangent {
 
 /** The tangent of a tensor; null if it has none. A view of a tensor that got its tangent later has a view of that. */
 export function tangentOf(tensor: Tensor): Tensor | null {
+  if (!tangentsMayExist()) return null;
   const own = tensor.tangent;
   if (own !== null) return own.level.open ? own.value : null;
   const base = tensor.viewInfo?.base.tangent;

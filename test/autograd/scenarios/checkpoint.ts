@@ -1,5 +1,5 @@
 /** Checkpoints: backward computes again what forward did not keep. */
-import type { FunctionContext } from "../../../src/autograd/function.ts";
+import type { FunctionCtx } from "../../../src/autograd/function.ts";
 import * as torch from "../../../src/index.ts";
 import { forgetWarnings } from "../../../src/warnings.ts";
 import { attempt, leaf, node, type Scenarios, type Tensor } from "./common.ts";
@@ -334,11 +334,11 @@ export const scenarios: Scenarios = {
 
   saved_tensors_twice(log) {
     class Twice extends torch.autograd.Function {
-      static forward(ctx: FunctionContext, t: Tensor): Tensor {
+      static forward(ctx: FunctionCtx, t: Tensor): Tensor {
         ctx.save_for_backward(t);
         return t.exp();
       }
-      static backward(ctx: FunctionContext, g: Tensor): Tensor {
+      static backward(ctx: FunctionCtx, g: Tensor): Tensor {
         const [t] = ctx.saved_tensors;
         log(attempt(() => ctx.saved_tensors));
         return g.mul(t.exp());

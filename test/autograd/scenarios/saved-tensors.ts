@@ -1,5 +1,5 @@
 /** Hooks of saved tensors. */
-import type { FunctionContext } from "../../../src/autograd/function.ts";
+import type { FunctionCtx } from "../../../src/autograd/function.ts";
 import * as torch from "../../../src/index.ts";
 import { attempt, leaf, node, type Scenarios, type Tensor } from "./common.ts";
 
@@ -260,13 +260,13 @@ export const scenarios: Scenarios = {
 
   custom_functions_pack_too(log) {
     class Scaled extends torch.autograd.Function {
-      static forward(ctx: FunctionContext, x: Tensor, factor: number): Tensor {
+      static forward(ctx: FunctionCtx, x: Tensor, factor: number): Tensor {
         const out = x.square().mul(factor);
         ctx.save_for_backward(x, null, out);
         ctx.factor = factor;
         return out;
       }
-      static backward(ctx: FunctionContext, g: Tensor): (Tensor | null)[] {
+      static backward(ctx: FunctionCtx, g: Tensor): (Tensor | null)[] {
         const [x, none, out] = ctx.saved_tensors;
         log(
           [x, none, out].map((t) => t === null),
@@ -314,11 +314,11 @@ export const scenarios: Scenarios = {
       () => x.mul(x),
     );
     class Look extends torch.autograd.Function {
-      static forward(ctx: FunctionContext, a: Tensor, b: Tensor): Tensor {
+      static forward(ctx: FunctionCtx, a: Tensor, b: Tensor): Tensor {
         ctx.save_for_backward(a, b);
         return a.mul(b);
       }
-      static backward(ctx: FunctionContext, g: Tensor): Tensor[] {
+      static backward(ctx: FunctionCtx, g: Tensor): Tensor[] {
         const [a, b] = ctx.saved_tensors;
         log(a.is_leaf, a.requires_grad, b.is_leaf, b.requires_grad, node(b), a === x);
         torch.enable_grad(() => a.mul(2).sum().backward());

@@ -197,7 +197,21 @@ export class Tensor {
   }
   set requires_grad(value: boolean) {
     if (typeof value !== "boolean") throw new RuntimeError("requires_grad must be a bool");
-    this.requires_grad_(value);
+    if (this.grad_fn !== null) {
+      if (value) return;
+      throw new RuntimeError(
+        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
+      );
+    }
+    if (value && !this.dtype.is_floating_point) {
+      throw new RuntimeError(
+        `only Tensors of floating point dtype can require gradients. This one is ${this.dtype}: make it with { dtype: torch.float32 }, or from numbers that are not all whole`,
+      );
+    }
+    if (value && this.version.inference && (gradMode.get() & INFERENCE) === 0) {
+      throw new RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
+    }
+    this.leafRequiresGrad = value;
   }
   private viewOfHistory(): boolean {
     return this.viewInfo !== null && this.dtype.is_floating_point && this.viewInfo.base.requires_grad;

@@ -68,7 +68,32 @@ function escapedError(): RuntimeError {
   );
 }
 
-/** Whether the values of a tensor can be read: not where it stands for a batch at some level. */
+let transformations = 0;
+
+/** Whether a function is being transformed now. */
+export function isTransforming(): boolean {
+  return transformations !== 0;
+}
+
+/** Runs `body` as (a part of) a function that is being transformed. */
+export function whileTransforming<R>(body: () => R): R {
+  transformations++;
+  try {
+    return body();
+  } finally {
+    transformations--;
+  }
+}
+
+/** Refuses what changes autograd's state of single tensors while a function is being transformed. */
+export function refuseInTransformation(call: string): void {
+  if (transformations === 0) return;
+  throw new RuntimeError(
+    `You are attempting to call Tensor.${call}() ${call === "requires_grad_" ? "(or perhaps using torch.autograd.functional.* APIs) " : ""}inside of a function being transformed by a functorch transform. This is unsupported, please attempt to use the functorch transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call ${call}() outside of a function being transformed instead.`,
+  );
+}
+
+/** Whether the values of a tensor cannot be read: it stands for a batch at some level. */
 export function isBatched(tensor: Tensor): boolean {
   for (let w = tensor.wrapping; w !== null; w = w.value.wrapping) if (w.level.kind === "vmap") return true;
   return false;

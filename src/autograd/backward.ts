@@ -3,6 +3,7 @@ import { NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
 import { namedArguments } from "../keywords.ts";
 import { describe, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
+import { isTransforming } from "../wrapping.ts";
 import { runBackward } from "./engine.ts";
 import { gradientEdge } from "./record.ts";
 
@@ -79,6 +80,11 @@ export function backward(
   );
   if (values.grad_variables !== undefined && values.grad_variables !== null) {
     throw new NotImplementedError("`grad_variables` is deprecated. Use `grad_tensors` instead.");
+  }
+  if (isTransforming()) {
+    throw new RuntimeError(
+      "backward() called inside a functorch transform. This is not supported, please use functorch.grad or functorch.vjp instead or call backward() outside of functorch transforms.",
+    );
   }
   const roots = list(tensors, "tensors");
   const createGraph = flag(values, "create_graph") ?? false;

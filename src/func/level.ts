@@ -6,6 +6,7 @@
 import { is_grad_enabled, withoutEarlyFrees } from "../autograd/mode.ts";
 import { currentInterceptor, type Interceptor, type Primitive, setInterceptor, type UpdateOp } from "../dispatch.ts";
 import type { Tensor, TransformLevel } from "../tensor.ts";
+import { whileTransforming } from "../wrapping.ts";
 
 export abstract class Level implements Interceptor, TransformLevel {
   abstract readonly kind: TransformLevel["kind"];
@@ -42,7 +43,7 @@ export abstract class Level implements Interceptor, TransformLevel {
     setInterceptor(this);
     try {
       // A tensor of this level shares its memory with what the levels below have saved.
-      return withoutEarlyFrees(body);
+      return whileTransforming(() => withoutEarlyFrees(body));
     } finally {
       this.alive = false;
       setInterceptor(this.below);

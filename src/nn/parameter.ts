@@ -17,7 +17,7 @@ export class Parameter extends Tensor {
     this.version = data.version;
     data.storage.kept = true;
     const required = typeof requires_grad === "boolean" ? requires_grad : (requires_grad.requires_grad ?? true);
-    if (required) this.requires_grad_(true);
+    if (required) this.requires_grad = true;
   }
 }
 

@@ -4,6 +4,7 @@ import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { sameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { type Binary, binary } from "./define/binary.ts";
 import { PointwiseOp } from "./define/pointwise.ts";
 import { bind } from "./define/schema.ts";
@@ -127,6 +128,11 @@ export function equal(self: Tensor, other: Tensor): boolean {
 /** Whether the only element is not zero. */
 export function is_nonzero(self: Tensor): boolean {
   const [x] = bind("is_nonzero(Tensor input)", [self]) as [Tensor];
+  if (x.wrapping !== null && isBatched(x)) {
+    throw new RuntimeError(
+      "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, please file an issue at https://github.com/pytorch/pytorch/issues .",
+    );
+  }
   if (x.count === 0) throw new RuntimeError("Boolean value of Tensor with no values is ambiguous");
   if (x.count > 1) throw new RuntimeError("Boolean value of Tensor with more than one value is ambiguous");
   return Number(x.item()) !== 0;

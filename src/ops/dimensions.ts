@@ -2,7 +2,7 @@
 
 import { checkInplace, setHistory } from "../autograd/record.ts";
 import { isRecording } from "../context/grad-mode.ts";
-import { IndexError, RuntimeError } from "../errors.ts";
+import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
 import { normalizeDim, normalizeDims, numelOf, type Shape, shapeText } from "../shape.ts";
 import { heap, Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
@@ -23,6 +23,7 @@ function become(self: Tensor, make: () => Tensor): Tensor {
   self.offset = view.offset;
   self.count = view.count;
   self.contiguousLayout = view.contiguousLayout;
+  self.wrapping = view.wrapping;
   self.version.value++;
   self.tangent = view.tangent;
   if (node !== null) setHistory(self, node, 0);
@@ -275,6 +276,9 @@ export function resize_(self: Tensor, ...size: (number | Shape)[]): Tensor {
     number[],
   ];
   if (x.requires_grad) throw new RuntimeError("cannot resize variables that require grad");
+  if (x.wrapping !== null) {
+    throw new NotImplementedError("resize_ inside a transformation: the tensor's memory is shared with other levels");
+  }
   checkSizes(sizes);
   const count = numelOf(sizes);
   const bytes = (x.offset + count) * x.dtype.itemsize;

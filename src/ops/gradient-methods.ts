@@ -8,6 +8,7 @@ import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { describe, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, Tensor, type VersionCounter } from "../tensor.ts";
+import { isBatched, isTransforming, refuseInTransformation } from "../wrapping.ts";
 import { sameForAll } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
@@ -36,26 +37,9 @@ export function requires_grad_(self: Tensor, requires_grad: boolean | { requires
     Tensor,
     boolean,
   ];
-  setRequiresGrad(self, value);
+  refuseInTransformation("requires_grad_");
+  self.requires_grad = value;
   return self;
-}
-
-function setRequiresGrad(self: Tensor, value: boolean): void {
-  if (self.grad_fn !== null) {
-    if (value) return;
-    throw new RuntimeError(
-      "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
-    );
-  }
-  if (value && !self.dtype.is_floating_point) {
-    throw new RuntimeError(
-      `only Tensors of floating point dtype can require gradients. This one is ${self.dtype}: make it with { dtype: torch.float32 }, or from numbers that are not all whole`,
-    );
-  }
-  if (value && self.version.inference && !is_inference_mode_enabled()) {
-    throw new RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
-  }
-  self.leafRequiresGrad = value;
 }
 
 const detachOp = primitive<null>({
@@ -89,14 +73,17 @@ export function detach_(self: Tensor): Tensor {
   if (self.viewInfo !== null) {
     throw new RuntimeError("Can't detach views in-place. Use detach() instead.");
   }
-  self.gradFn = null;
-  self.outputNumber = 0;
-  self.leafRequiresGrad = false;
+  for (let t: Tensor | undefined = self; t !== undefined; t = t.wrapping?.value) {
+    t.gradFn = null;
+    t.outputNumber = 0;
+    t.leafRequiresGrad = false;
+  }
   return self;
 }
 
 /** Makes backward keep the gradient of this tensor, which is not a leaf, in `.grad`. */
 export function retain_grad(self: Tensor): void {
+  refuseInTransformation("retain_grad");
   if (!self.requires_grad) throw new RuntimeError("can't retain_grad on Tensor that has requires_grad=False");
   const edge = gradientEdge(self);
   if (edge !== null && !self.is_leaf) retainGradient(self, edge);
@@ -174,12 +161,19 @@ Object.defineProperty(Tensor.prototype, "grad", {
 
 Object.defineProperty(Tensor.prototype, "data", {
   get(this: Tensor): Tensor {
+    if (this.wrapping !== null) {
+      if (isBatched(this)) throw new RuntimeError("accessing `data` under vmap transform is not allowed");
+      return detach(this);
+    }
     // Unlike detach(), `.data` has a version counter of its own: changes through it are not noticed.
     const out = alias(this);
     out.version = detachedVersion(this);
     return out;
   },
   set(this: Tensor, value: Tensor) {
+    if (isTransforming()) {
+      throw new RuntimeError("mutating directly with `.data` inside functorch transform is not allowed.");
+    }
     if (!is_tensor(value)) throw new TypeError(`Variable data has to be a tensor, but got ${describe(value)}`);
     if (value.dtype !== this.dtype) {
       if (this.requires_grad && !value.dtype.is_floating_point) {

@@ -31,7 +31,8 @@ export function checkSizes(sizes: Shape): void {
 
 /** Sets `requires_grad` of a new tensor. */
 export function finish(x: Tensor, requiresGrad: boolean): Tensor {
-  return requiresGrad ? x.requires_grad_() : x;
+  if (requiresGrad) x.requires_grad = true;
+  return x;
 }
 
 /** The type that numbers call for: whole ones that are to have gradients mean floats. */

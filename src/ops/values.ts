@@ -7,7 +7,8 @@ import { RuntimeError } from "../errors.ts";
 import { tensorToString } from "../print/index.ts";
 import { pythonFloat, pythonRepr } from "../print/python-format.ts";
 import { heap } from "../storage/storage.ts";
-import { Tensor } from "../tensor.ts";
+import { Tensor, type Wrapping } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 
 export type Value = number | bigint | boolean;
 export type NestedValues = Value | NestedValues[];
@@ -70,6 +71,11 @@ export function item(self: Tensor): Value {
   if (self.count !== 1) {
     throw new RuntimeError(`a Tensor with ${self.count} elements cannot be converted to Scalar`);
   }
+  if (self.wrapping !== null && isBatched(self)) {
+    throw new RuntimeError(
+      "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please file a bug report.",
+    );
+  }
   if (self.dtype === float32) return heap.f32[(self.storage.address >>> 2) + self.offset];
   return reader(self)(self.offset);
 }
@@ -99,6 +105,7 @@ export function typed_array(self: Tensor): ElementArray {
 
 /** PyTorch's text of this tensor. */
 function text(self: Tensor): string {
+  if (self.wrapping !== null) return wrappedText(self.wrapping);
   const read = reader(self);
   const { sizes, strides, offset } = self;
   const valueAt = (position: number): Value => {
@@ -119,6 +126,14 @@ function text(self: Tensor): string {
     tangent: tangentText(self),
     is_parameter: (self as { isParameter?: boolean }).isParameter === true,
   });
+}
+
+/** The text of a tensor inside a transformation: that of what it stands for, with its level. */
+function wrappedText({ level, value, batchDim }: Wrapping): string {
+  const inner = text(value).replaceAll("\n", "\n    ");
+  if (level.kind === "vmap") return `BatchedTensor(lvl=${level.number}, bdim=${batchDim}, value=\n    ${inner}\n)`;
+  // PyTorch's number for a level that is over.
+  return `GradTrackingTensor(lvl=${level.alive ? level.number : -2}, value=\n    ${inner}\n)`;
 }
 
 export { text as toString };

@@ -6,6 +6,7 @@ import * as dt from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
 import { type Shape, sameShape } from "../../shape.ts";
 import { INFERENCE_VERSION, type Tensor } from "../../tensor.ts";
+import { isBatched } from "../../wrapping.ts";
 import { copyInto, resize } from "../copy.ts";
 
 /** PyTorch's error for results that do not fit the tensor they are written to. */
@@ -20,6 +21,11 @@ export function requireCast(from: DType, to: DType): void {
 /** `result`, or `out` with the result in it; `out` takes the result's shape and keeps its own dtype. */
 export function intoOut(out: Tensor | null | undefined, result: Tensor): Tensor {
   if (out === null || out === undefined) return result;
+  if ((out.wrapping !== null && isBatched(out)) || (result.wrapping !== null && isBatched(result))) {
+    throw new RuntimeError(
+      "Batching rule not implemented for an op with out=; the fallback path doesn't work on out= or view ops.",
+    );
+  }
   if (out.requires_grad || result.requires_grad) {
     throw new RuntimeError(
       "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",

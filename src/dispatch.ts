@@ -26,7 +26,7 @@ import {
 import { isRecording } from "./context/grad-mode.ts";
 import { RuntimeError } from "./errors.ts";
 import { INFERENCE_VERSION, type Tensor } from "./tensor.ts";
-import { unwrapDead } from "./wrapping.ts";
+import { living } from "./wrapping.ts";
 
 /** An op as dispatch sees it. `ops/define` makes these from declarations. */
 export interface Primitive<A = unknown> extends DifferentiableOp<A> {
@@ -211,15 +211,6 @@ export function beforeInplaceTangents<A>(op: Primitive<A>, inputs: readonly Tens
 /** Gives what was overwritten its new tangent. */
 export function afterInplaceTangents<A>(op: Primitive<A>, pending: PendingTangents, attrs: A, self: Tensor): void {
   overwriteTangents(op, pending, attrs, self, (others) => dispatch(op, others, attrs));
-}
-
-/** `inputs` with those that a finished transformation left behind replaced by what they stood for. */
-function living(inputs: readonly Tensor[]): readonly Tensor[] {
-  for (let i = 0; i < inputs.length; i++) {
-    const { wrapping } = inputs[i];
-    if (wrapping !== null && !wrapping.level.alive) return inputs.map(unwrapDead);
-  }
-  return inputs;
 }
 
 /**

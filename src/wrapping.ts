@@ -62,6 +62,15 @@ export function unwrapDead(tensor: Tensor): Tensor {
   return t;
 }
 
+/** `inputs` with those that a finished transformation left behind replaced by what they stood for. */
+export function living(inputs: readonly Tensor[]): readonly Tensor[] {
+  for (let i = 0; i < inputs.length; i++) {
+    const { wrapping } = inputs[i];
+    if (wrapping !== null && !wrapping.level.alive) return inputs.map(unwrapDead);
+  }
+  return inputs;
+}
+
 function escapedError(): RuntimeError {
   return new RuntimeError(
     "Either your tensor may have escaped from inside a function being vmapped and this is a user error (see https://pytorch.org/functorch/stable/ux_limitations.html), or there is an internal functorch error in `gen_vmap_plumbing` Please file an issue if it looks like the latter",

@@ -21,21 +21,13 @@ import {
 import { RuntimeError } from "../errors.ts";
 import { lastStorageSerial } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
-import { unwrapDead, wrapAutograd } from "../wrapping.ts";
+import { living, wrapAutograd } from "../wrapping.ts";
 import { Level } from "./level.ts";
 
 export class AutogradLevel extends Level {
   readonly kind = "autograd";
   /** Storages made later were made inside the transformation. */
   private readonly startSerial = lastStorageSerial();
-
-  /** The tensor of the level below. */
-  private valueBelow(tensor: Tensor): Tensor {
-    const { wrapping } = tensor;
-    if (wrapping === null) return tensor;
-    if (wrapping.level === this) return wrapping.value;
-    return wrapping.level.alive ? tensor : this.valueBelow(unwrapDead(tensor));
-  }
 
   /** What a tensor of this level stands for; any other tensor as it is. */
   unwrapped(tensor: Tensor): Tensor {
@@ -54,8 +46,21 @@ export class AutogradLevel extends Level {
 
   private valuesBelow(inputs: readonly Tensor[]): Tensor[] {
     const values = new Array<Tensor>(inputs.length);
-    for (let i = 0; i < inputs.length; i++) values[i] = this.valueBelow(inputs[i]);
+    for (let i = 0; i < inputs.length; i++) values[i] = this.unwrapped(inputs[i]);
     return values;
+  }
+
+  /**
+   * The inputs as this level records them: what has a history or a tangent at a lower level is a constant here, so in its
+   * place there is a tensor of this level that has none.
+   */
+  private shielded(inputs: readonly Tensor[]): readonly Tensor[] {
+    for (let i = 0; i < inputs.length; i++) {
+      if (!this.owns(inputs[i]) && hasDerivative(inputs[i])) {
+        return inputs.map((t) => (!this.owns(t) && hasDerivative(t) ? wrapAutograd(t, this) : t));
+      }
+    }
+    return inputs;
   }
 
   /** Whether the level below records: where the transformation was called in no_grad, it does not. */
@@ -74,47 +79,50 @@ export class AutogradLevel extends Level {
   }
 
   call<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-    const sources = op.view === "none" ? inputs : this.adopted(inputs);
+    const sources = op.view === "none" ? living(inputs) : this.adopted(living(inputs));
     const values = this.valuesBelow(sources);
     const value = this.lower(() => dispatch(op, values, attrs));
     // What does not depend on this level is a constant to it.
     if (!this.anyOwned(sources)) return value;
     const output = wrapAutograd(value, this);
-    record(op, sources, attrs, output);
+    record(op, this.shielded(sources), attrs, output);
     return output;
   }
 
   callMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
-    const sources = op.view === "none" ? inputs : this.adopted(inputs);
+    const sources = op.view === "none" ? living(inputs) : this.adopted(living(inputs));
     const values = this.valuesBelow(sources);
     const results = this.lower(() => dispatchMany(op, values, attrs));
     if (!this.anyOwned(sources)) return results;
     const outputs = results.map((value) => wrapAutograd(value, this));
-    recordMany(op, sources, attrs, outputs);
+    recordMany(op, this.shielded(sources), attrs, outputs);
     return outputs;
   }
 
-  callInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  callInplace<A>(op: Primitive<A>, given: readonly Tensor[], attrs: A): Tensor {
+    const inputs = living(given);
     const self = inputs[0];
     if (!this.owns(self)) {
       if (!this.anyOwned(inputs) && !this.isCaptured(self)) {
         const values = this.valuesBelow(inputs);
         this.lower(() => dispatchInplace(op, values, attrs));
-        return self;
+        return given[0];
       }
       if (this.isCaptured(self)) throw capturedError(op.name);
       this.adopt(self);
     }
-    const node = beforeInplace(op, inputs, attrs);
-    const tangents = beforeInplaceTangents(op, inputs);
+    const sources = this.shielded(inputs);
+    const node = beforeInplace(op, sources, attrs);
+    const tangents = beforeInplaceTangents(op, sources);
     const values = this.valuesBelow(inputs);
     this.lower(() => dispatchInplace(op, values, attrs));
     if (node !== null) afterInplace(self, node);
     if (tangents !== null) afterInplaceTangents(op, tangents, attrs, self);
-    return self;
+    return given[0];
   }
 
-  callUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void {
+  callUpdate<A>(op: UpdateOp<A>, given: readonly Tensor[], attrs: A): void {
+    const inputs = living(given);
     for (const i of op.writes) if (!this.owns(inputs[i]) && this.isCaptured(inputs[i])) throw capturedError(op.name);
     const values = this.valuesBelow(inputs);
     this.lower(() => dispatchUpdate(op, values, attrs));
@@ -122,8 +130,7 @@ export class AutogradLevel extends Level {
 
   /** Whether a tensor of a lower level was there before the transformation began. */
   private isCaptured(tensor: Tensor): boolean {
-    const { wrapping } = tensor;
-    return (wrapping === null || wrapping.level.alive) && tensor.storage.serial <= this.startSerial;
+    return tensor.leafRequiresGrad || tensor.storage.serial <= this.startSerial;
   }
 
   /**
@@ -138,7 +145,6 @@ export class AutogradLevel extends Level {
 
   /** Makes a tensor of the level below, which nobody but the transformed function has, one of this level. */
   private adopt(tensor: Tensor): void {
-    if (tensor.requires_grad) return;
     const value = new Tensor(
       tensor.storage,
       tensor.dtype,
@@ -150,10 +156,22 @@ export class AutogradLevel extends Level {
     value.version = tensor.version;
     value.wrapping = tensor.wrapping;
     value.viewInfo = tensor.viewInfo;
+    value.gradFn = tensor.gradFn;
+    value.outputNumber = tensor.outputNumber;
     value.gradFnVersion = tensor.gradFnVersion;
+    value.tangent = tensor.tangent;
     tensor.viewInfo = null;
+    tensor.gradFn = null;
+    tensor.outputNumber = 0;
+    tensor.tangent = null;
     tensor.wrapping = { level: this, value, batchDim: -1 };
   }
+}
+
+/** Whether a tensor has a history or a tangent at its own level. */
+function hasDerivative(t: Tensor): boolean {
+  if (t.leafRequiresGrad || t.gradFn !== null || t.tangent !== null) return true;
+  return t.viewInfo !== null && (t.requires_grad || t.viewInfo.base.tangent !== null);
 }
 
 function capturedError(name: string): RuntimeError {

@@ -18,7 +18,7 @@ import { again } from "../ops/define/batch.ts";
 import { stack } from "../ops/joining.ts";
 import { as_strided, permute, select } from "../ops/views.ts";
 import { Tensor } from "../tensor.ts";
-import { unwrapDead, wrapBatched } from "../wrapping.ts";
+import { living, wrapBatched } from "../wrapping.ts";
 import { Level } from "./level.ts";
 
 export type Randomness = "error" | "same" | "different";
@@ -46,7 +46,7 @@ export class BatchLevel extends Level {
   /** Of an owned tensor, what it stands for, with the batch as its first dimension. To be called at the level below. */
   samplesFirst(tensor: Tensor): Tensor {
     const { wrapping } = tensor;
-    if (wrapping === null || wrapping.level !== this) return unwrapDead(tensor);
+    if (wrapping === null || wrapping.level !== this) return tensor;
     const { value, batchDim } = wrapping;
     return batchDim === 0 ? value : toFront(value, batchDim);
   }
@@ -57,8 +57,9 @@ export class BatchLevel extends Level {
     return this.owns(tensor) ? values : values.unsqueeze(0).expand(this.size, ...values.sizes);
   }
 
-  call<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
-    if (!this.anyOwned(inputs)) return this.lower(() => dispatch(op, inputs.map(unwrapDead), attrs));
+  call<A>(op: Primitive<A>, given: readonly Tensor[], attrs: A): Tensor {
+    const inputs = living(given);
+    if (!this.anyOwned(inputs)) return this.lower(() => dispatch(op, inputs, attrs));
     return wrapBatched(
       this.lower(() => this.apply(op, inputs, attrs, "one") as Tensor),
       0,
@@ -66,26 +67,29 @@ export class BatchLevel extends Level {
     );
   }
 
-  callMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor[] {
-    if (!this.anyOwned(inputs)) return this.lower(() => dispatchMany(op, inputs.map(unwrapDead), attrs));
+  callMany<A>(op: Primitive<A>, given: readonly Tensor[], attrs: A): Tensor[] {
+    const inputs = living(given);
+    if (!this.anyOwned(inputs)) return this.lower(() => dispatchMany(op, inputs, attrs));
     const results = this.lower(() => this.apply(op, inputs, attrs, "many") as Tensor[]);
     return results.map((value) => wrapBatched(value, 0, this));
   }
 
-  callInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+  callInplace<A>(op: Primitive<A>, given: readonly Tensor[], attrs: A): Tensor {
+    const inputs = living(given);
     const self = inputs[0];
     if (!this.owns(self)) {
       if (this.anyOwned(inputs)) throw inplaceError();
-      this.lower(() => dispatchInplace(op, inputs.map(unwrapDead), attrs));
-      return self;
+      this.lower(() => dispatchInplace(op, inputs, attrs));
+      return given[0];
     }
     this.lower(() => this.apply(op, inputs, attrs, "inplace"));
-    return self;
+    return given[0];
   }
 
-  callUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void {
+  callUpdate<A>(op: UpdateOp<A>, given: readonly Tensor[], attrs: A): void {
+    const inputs = living(given);
     if (!this.anyOwned(inputs)) {
-      this.lower(() => dispatchUpdate(op, inputs.map(unwrapDead), attrs));
+      this.lower(() => dispatchUpdate(op, inputs, attrs));
       return;
     }
     for (const i of op.writes) if (!this.owns(inputs[i])) throw inplaceError();

@@ -94,7 +94,7 @@ export function gradientsBelow(
   outputs: readonly Tensor[],
   cotangents: readonly Tensor[],
   leaves: readonly Tensor[],
-  createGraph: boolean,
+  { createGraph, retainGraph = false }: { readonly createGraph: boolean; readonly retainGraph?: boolean },
 ): Tensor[] {
   const dependent = [...outputs.keys()].filter((i) => outputs[i].requires_grad);
   const found =
@@ -103,7 +103,7 @@ export function gradientsBelow(
       : runBackward(
           dependent.map((i) => outputs[i]),
           dependent.map((i) => cotangents[i]),
-          { retainGraph: true, createGraph, inputs: leaves, accumulate: false },
+          { retainGraph: retainGraph || createGraph, createGraph, inputs: leaves, accumulate: false },
         );
   return leaves.map((leaf, i) => level.unwrapped(found[i] ?? zeros_like(leaf)));
 }
@@ -112,6 +112,9 @@ export function gradientsBelow(
 export function needsGraph(outputs: readonly Tensor[]): boolean {
   return outputs.some((t) => t.wrapping !== null && requiresGradSomewhere(t.wrapping.value));
 }
+
+/** Any function; what it takes is not looked at here. */
+export type AnyFunction = (...args: never[]) => unknown;
 
 /** The type of argument `N` of a function. */
 type ArgumentOf<A extends readonly unknown[], N> = N extends number
@@ -140,7 +143,7 @@ export function grad_and_value<A extends unknown[], const N extends Argnums = 0>
   options?: GradOptions<N>,
 ): (...args: A) => [LikeArguments<A, N>, Tensor];
 export function grad_and_value(
-  func: (...args: never[]) => unknown,
+  func: AnyFunction,
   options: GradOptions = {},
 ): (...args: unknown[]) => [unknown, unknown] {
   const { argnums = 0, has_aux = false } = options;
@@ -163,7 +166,9 @@ export function grad_and_value(
           );
         }
         const one = output.detach().new_ones([]);
-        const grads = gradientsBelow(level, [output], [one], leaves, needsGraph([output]));
+        const grads = gradientsBelow(level, [output], [one], leaves, {
+          createGraph: needsGraph([output]),
+        });
         let next = 0;
         const structured = numbers.map((n) => {
           const { leaves: own, tree } = flatten(lifted[n]);

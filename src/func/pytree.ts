@@ -60,3 +60,21 @@ export function sameTree(a: Tree, b: Tree): boolean {
   if (a.kind === "object" && b.kind === "object" && a.keys.some((key, i) => key !== b.keys[i])) return false;
   return a.children.every((child, i) => sameTree(child, b.children[i]));
 }
+
+/** A structure as PyTorch's errors show it. */
+export function treeText(tree: Tree): string {
+  if (tree.kind === "leaf") return "*";
+  const children = tree.children.map(treeText);
+  if (tree.kind === "object") return `{${tree.keys.map((key, i) => `'${key}': ${children[i]}`).join(", ")}}`;
+  return `(${children.join(", ")}${children.length === 1 ? "," : ""})`;
+}
+
+/** The same as the object that describes it in PyTorch. */
+export function treeSpecText(tree: Tree): string {
+  const inner = (node: Tree): string => (node.kind === "leaf" ? "*" : treeSpecText(node));
+  if (tree.kind === "leaf") return "TreeSpec(*, None, [])";
+  const children = tree.children.map(inner).join(",\n  ");
+  return tree.kind === "array"
+    ? `TreeSpec(tuple, None, [${children}])`
+    : `TreeSpec(dict, [${tree.keys.map((key) => `'${key}'`).join(", ")}], [${children}])`;
+}

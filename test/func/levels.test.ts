@@ -78,3 +78,23 @@ test("an error leaves no level behind", () => {
   assert.equal(currentInterceptor(), null);
   assert.ok(torch.is_grad_enabled());
 });
+
+test("a pullback outlives its level and is differentiable", () => {
+  const { jacfwd, jacrev, hessian, jvp, linearize, vjp } = torch.func;
+  const x = f32(1, 2, 3);
+  const ones = torch.ones(3);
+  const cube = (t: Tensor): Tensor => t.pow(3);
+  assert.deepEqual(grad((t: Tensor) => vjp(cube, t)[1](ones)[0].sum())(x).tolist(), [6, 12, 18]);
+  const sum = (t: Tensor): Tensor => cube(t).sum();
+  const expected = torch.diag(f32(6, 12, 18)).tolist();
+  for (const second of [hessian(sum), jacrev(jacrev(sum)), jacrev(jacfwd(sum)), jacfwd(jacfwd(sum))]) {
+    assert.deepEqual(second(x).tolist(), expected);
+  }
+  assert.deepEqual(jvp(grad(sum), [x], [ones])[1].tolist(), [6, 12, 18]);
+  assert.deepEqual(grad((t: Tensor) => jvp(sum, [t], [ones])[1])(x).tolist(), [6, 12, 18]);
+  // Tangents of an outer level pass through an inner one that knows nothing of them.
+  const inner = (t: Tensor): Tensor => jvp((u: Tensor) => u.mul(t), [ones], [ones])[1];
+  assert.deepEqual(jvp(inner, [x], [ones])[1].tolist(), [1, 1, 1]);
+  const [, push] = linearize(cube, x);
+  assert.deepEqual(push(ones).tolist(), [3, 12, 27]);
+});

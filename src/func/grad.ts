@@ -1,12 +1,11 @@
 /** Gradients of functions: `torch.func.grad` and `value_and_grad`. https://pytorch.org/docs/stable/generated/torch.func.grad.html */
 import { runBackward } from "../autograd/engine.ts";
-import { enable_grad } from "../autograd/mode.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { zeros_like } from "../ops/creation.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { requiresGradSomewhere, wrapAutograd } from "../wrapping.ts";
 import { AutogradLevel } from "./autograd-level.ts";
-import { synchronous } from "./level.ts";
+import { recording, synchronous } from "./level.ts";
 import { flatten, mapTree, unflatten } from "./pytree.ts";
 
 /** Which arguments: a number or several, counted from 0, negative ones from the end. */
@@ -151,7 +150,7 @@ export function grad_and_value(
     const { numbers, several } = argumentNumbers(argnums, args.length);
     const level = new AutogradLevel();
     return level.run(() =>
-      enable_grad(() => {
+      recording(() => {
         const { args: lifted, leaves } = lift(level, args, numbers);
         const result = synchronous("grad", func(...(lifted as never[])));
         const [output, aux] = splitAux("grad_and_value(f)(*args)", result, has_aux);

@@ -4,6 +4,7 @@
  * (https://pytorch.org/functorch/stable/notebooks/whirlwind_tour.html). When no transformation runs, nothing is in the way.
  */
 import { is_grad_enabled, withoutEarlyFrees } from "../autograd/mode.ts";
+import { GRAD, gradMode, INFERENCE } from "../context/grad-mode.ts";
 import { currentInterceptor, type Interceptor, type Primitive, setInterceptor, type UpdateOp } from "../dispatch.ts";
 import type { Tensor, TransformLevel } from "../tensor.ts";
 import { whileTransforming } from "../wrapping.ts";
@@ -49,6 +50,11 @@ export abstract class Level implements Interceptor, TransformLevel {
       setInterceptor(this.below);
     }
   }
+}
+
+/** Runs `body` with operations recorded, whatever holds outside: what a transformation gives depends on its function only. */
+export function recording<R>(body: () => R): R {
+  return gradMode.runSync((gradMode.get() | GRAD) & ~INFERENCE, body);
 }
 
 /** The level whose transformation runs innermost; null outside of transformations. */

@@ -1,11 +1,11 @@
 /** Products with Jacobians, from the left: `torch.func.vjp`. https://pytorch.org/docs/stable/generated/torch.func.vjp.html */
-import { enable_grad, is_grad_enabled } from "../autograd/mode.ts";
+import { is_grad_enabled } from "../autograd/mode.ts";
 import { RuntimeError } from "../errors.ts";
 import { shapeText } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { AutogradLevel } from "./autograd-level.ts";
 import { type AnyFunction, gradientsBelow, lift, splitAux, typeText } from "./grad.ts";
-import { synchronous } from "./level.ts";
+import { recording, synchronous } from "./level.ts";
 import { flatten, isPlainObject, mapTree, sameTree, treeText, unflatten } from "./pytree.ts";
 
 /** Refuses results of a function that are not tensors, or none at all. */
@@ -48,7 +48,7 @@ export function vjpOf(
 ): Vjp {
   const level = new AutogradLevel();
   return level.run(() =>
-    enable_grad(() => {
+    recording(() => {
       const { args, leaves } = lift(level, primals, numbers);
       const result = synchronous("vjp", func(...(args as never[])));
       const [returned, extra] = splitAux("vjp(f, *primals)", result, hasAux);

@@ -198,7 +198,7 @@ class Call {
   private asView(value: Tensor): Tensor {
     if (this.saved.has(value)) {
       throw new RuntimeError(
-        "A input that has been returned as-is as output is being saved for backward. This is not supported if you override setup_context. You should return and save a view of the input instead, e.g. with x.view_as(x) or setup ctx inside the forward function itself.",
+        "An input that has been returned as-is as output is being saved for backward. This is not supported if you override setup_context. You should return and save a view of the input instead, e.g. with x.view_as(x) or setup ctx inside the forward function itself.",
       );
     }
     return withForwardMode(false, () => {

@@ -72,6 +72,11 @@ def function(forward, backward=None, setup_context=None):
     return type("Fn", (Function,), body).apply
 
 
+def define(name="Fn", **statics):
+    """A custom function from its static methods and attributes."""
+    return type(name, (Function,), {k: staticmethod(v) if callable(v) else v for k, v in statics.items()})
+
+
 def main():
     """Runs the scenarios of the calling script and writes their log."""
     area = os.path.splitext(os.path.basename(sys.argv[0]))[0]

@@ -48,6 +48,17 @@ export function custom(forward: Forward, backward?: Backward): (...args: unknown
   return (...args) => apply.call(Fn, ...args);
 }
 
+/** A custom function from its static methods and attributes. */
+export function define(statics: Record<string, unknown>, name = "Fn"): CustomClass {
+  class Fn extends torch.autograd.Function {}
+  Object.assign(Fn, statics);
+  return Object.defineProperty(Fn, "name", { value: name }) as unknown as CustomClass;
+}
+export interface CustomClass {
+  new (): object;
+  apply(...args: unknown[]): Tensor;
+}
+
 export const pairOf = (x: unknown): Tensor[] => x as Tensor[];
 
 export type Scenarios = Record<string, (log: Log) => void | Promise<void>>;

@@ -209,7 +209,7 @@ class Call {
   }
 
   private overwritten(value: Tensor, input: boolean, i: number): void {
-    if (value.is_leaf && value.requires_grad) {
+    if (value.gradFn === null && value.requires_grad) {
       throw new RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.");
     }
     if (!input) {

@@ -2,14 +2,14 @@
  * The torch namespace: `import * as torch from "kindling"`.
  */
 
+export { is_anomaly_check_nan_enabled, is_anomaly_enabled } from "./autograd/anomaly.ts";
 export {
   enable_grad,
   inference_mode,
-  is_grad_enabled,
-  is_inference_mode_enabled,
   no_grad,
   set_grad_enabled,
-} from "./autograd/mode.ts";
+} from "./autograd/grad-mode.ts";
+export { is_grad_enabled, is_inference_mode_enabled } from "./context/grad-mode.ts";
 export { type Device, device } from "./device.ts";
 export {
   bfloat16,

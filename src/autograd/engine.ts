@@ -7,6 +7,7 @@ import { describe, sameShape, shapeText } from "../shape.ts";
 import { lastStorageSerial } from "../storage/storage.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { AccumulateGrad } from "./accumulate.ts";
+import { checkResults, explainingErrors, is_anomaly_enabled } from "./anomaly.ts";
 import { withGraphTask } from "./graph-task.ts";
 import { earlyFrees, withGradMode } from "./mode.ts";
 import type { Gradients, Node } from "./node.ts";
@@ -154,28 +155,44 @@ function execute(
   captured: (Tensor | null)[],
 ): void {
   const ready = new ReadyQueue();
+  const anomaly = is_anomaly_enabled();
   for (const task of new Set(roots)) if (task.pending === 0) ready.push(task);
   for (let task = ready.pop(); task !== undefined; task = ready.pop()) {
-    const node = task.node;
-    if (!task.needed) {
-      // Only a gradient that goes no further is captured after the tensor's hooks have changed it, as in PyTorch.
-      if (task.captures !== null) {
-        runTensorHooks(task);
-        capture(task, captured);
-      }
-      settle(task, tasks, ready, null, options);
-      continue;
-    }
-    if (task.captures !== null) capture(task, captured);
-    runTensorHooks(task);
-    if (node.retained !== null) retain(task);
-    if (node instanceof AccumulateGrad && node.preHooks === null && node.postHooks === null) {
-      node.accumulate(task.grads[0], task.owned[0]);
-      continue;
-    }
-    settle(task, tasks, ready, applyNode(task, options), options);
-    if (!options.retainGraph) node.release();
+    const next = task;
+    if (anomaly) explainingErrors(next.node, () => runTask(next, tasks, ready, options, captured, true));
+    else runTask(next, tasks, ready, options, captured, false);
   }
+}
+
+function runTask(
+  task: Task,
+  tasks: Map<Node, Task>,
+  ready: ReadyQueue,
+  options: BackwardOptions,
+  captured: (Tensor | null)[],
+  anomaly: boolean,
+): void {
+  const node = task.node;
+  if (!task.needed) {
+    // Only a gradient that goes no further is captured after the tensor's hooks have changed it, as in PyTorch.
+    if (task.captures !== null) {
+      runTensorHooks(task);
+      capture(task, captured);
+    }
+    settle(task, tasks, ready, null, options);
+    return;
+  }
+  if (task.captures !== null) capture(task, captured);
+  runTensorHooks(task);
+  if (node.retained !== null) retain(task);
+  if (node instanceof AccumulateGrad && node.preHooks === null && node.postHooks === null) {
+    node.accumulate(task.grads[0], task.owned[0]);
+    return;
+  }
+  const results = applyNode(task, options);
+  if (anomaly && results !== null) checkResults(node, results);
+  settle(task, tasks, ready, results, options);
+  if (!options.retainGraph) node.release();
 }
 
 /** Runs one node; null if no gradient reached it. */

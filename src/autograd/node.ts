@@ -1,6 +1,7 @@
 /** The graph that autograd records: nodes and their edges. */
 import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import { rememberOrigin } from "./anomaly.ts";
 
 /** Gradients flow from a node's outputs to its inputs; `null` stands for zero. */
 export type Gradients = readonly (Tensor | null)[];
@@ -29,6 +30,7 @@ export abstract class Node {
   constructor(nextNodes: (Node | null)[], nextOutputs: number[]) {
     this.nextNodes = nextNodes;
     this.nextOutputs = nextOutputs;
+    rememberOrigin(this);
   }
 
   /** PyTorch's name, such as `AddBackward0`. */

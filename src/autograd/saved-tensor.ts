@@ -5,6 +5,7 @@ import { RuntimeError } from "../errors.ts";
 import { describe } from "../shape.ts";
 import { withoutTracking } from "../storage/storage.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
+import { is_anomaly_enabled } from "./anomaly.ts";
 import { withGradMode } from "./mode.ts";
 import { type Node, operationName, releasedError } from "./node.ts";
 
@@ -134,7 +135,7 @@ export class SavedTensor {
         ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
         : "";
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${node === null ? "a checkpoint" : node.name()} saved it for backward; clone the tensor before the in-place change, or make the change out of place.`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${hint()}`,
       );
     }
     if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
@@ -144,6 +145,13 @@ export class SavedTensor {
     same.outputNumber = output;
     return same;
   }
+}
+
+/** The end of the message, in PyTorch's words. */
+function hint(): string {
+  return is_anomaly_enabled()
+    ? "the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!"
+    : "enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).";
 }
 
 function inferenceSavedError(): RuntimeError {

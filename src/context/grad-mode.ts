@@ -10,6 +10,11 @@ export const NO_FORWARD_GRAD = 4;
 
 export const gradMode = new ScopedValue<number>(GRAD);
 
+/** `mode` with recording on or off. */
+export function withGrad(mode: number, enabled: boolean): number {
+  return enabled ? mode | GRAD : mode & ~GRAD;
+}
+
 /** PyTorch's grad mode. */
 export function is_grad_enabled(): boolean {
   return (gradMode.get() & GRAD) !== 0;

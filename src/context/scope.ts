@@ -57,8 +57,27 @@ export function scope<T, R>(
   return isMemberContext(context) ? (wrapped(setting, body, context) as R) : runIn(setting, body);
 }
 
+/**
+ * Like `scope`; where `statement` is set and there is no `body`, the value holds at once: until the end of the innermost
+ * scope of `variable`, or of the program. If the result is then used as a scope, it was no statement, and around that all
+ * is as it was.
+ */
+export function scopeOrStatement<T>(call: {
+  readonly name: string;
+  readonly variable: ScopedValue<T>;
+  readonly next: (outside: T) => T;
+  readonly body: (() => unknown) | undefined;
+  readonly statement: boolean;
+}): unknown {
+  const { name, variable, next, body, statement } = call;
+  if (body !== undefined || !statement) return scope(name, variable, next, body);
+  const before = variable.get();
+  variable.set(next(before));
+  return makeScope({ name, variable, next, prepare: () => variable.set(before) });
+}
+
 /** A scope object. */
-export function makeScope<T>(setting: Setting<T>): Scope {
+function makeScope<T>(setting: Setting<T>): Scope {
   const self = (fn: unknown, context?: MemberContext): unknown => wrapped(prepared(self), fn, context);
   self.setting = setting;
   // A closure with a prototype of its own: a property defined on each costs more.

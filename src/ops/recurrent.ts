@@ -1,6 +1,6 @@
 /** Recurrent layers: the recorded op for a layer and a direction, and networks of several. */
 import { grad as gradOf } from "../autograd/backward.ts";
-import { enable_grad } from "../autograd/mode.ts";
+import { enable_grad } from "../autograd/grad-mode.ts";
 import { isRecording } from "../context/grad-mode.ts";
 import type { Tensor } from "../tensor.ts";
 import { addmm } from "./addmm.ts";

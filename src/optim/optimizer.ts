@@ -1,6 +1,7 @@
 /** The base of optimizers: https://pytorch.org/docs/stable/optim.html */
 import { dropGradient } from "../autograd/accumulate.ts";
-import { enable_grad, withGradMode } from "../autograd/mode.ts";
+import { enable_grad } from "../autograd/grad-mode.ts";
+import { withGradMode } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { KeyError, RuntimeError, ValueError } from "../errors.ts";
 import { isOptions } from "../keywords.ts";

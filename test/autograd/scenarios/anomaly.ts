@@ -141,14 +141,6 @@ export const scenarios: Scenarios = {
     const [x, y] = [leaf(1, 2), leaf(3, 4)];
     log(reported(detecting(() => Fails.apply(x).sum().backward())));
     log(reported(detecting(() => Spoils.apply(x, y).sum().backward())));
-    log(
-      reported(
-        detecting(() =>
-            .sum()
-            .backward(),
-        ),
-      ),
-    );
     log(x.grad, y.grad);
   },
   hooks_and_nan(log: Log) {

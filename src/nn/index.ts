@@ -1,6 +1,20 @@
 /** Layers, losses and containers: `torch.nn`. */
 export * as functional from "./functional.ts";
-export type { ForwardHook, ForwardPreHook, RemovableHandle } from "./hooks.ts";
+export type {
+  BackwardHook,
+  BackwardPreHook,
+  ForwardHook,
+  ForwardHookWithKwargs,
+  ForwardPreHook,
+  ForwardPreHookWithKwargs,
+  LoadStateDictPostHook,
+  LoadStateDictPreHook,
+  LocalMetadata,
+  ModuleGradients,
+  RemovableHandle,
+  StateDictHook,
+  StateDictPreHook,
+} from "./hooks.ts";
 export * as init from "./init.ts";
 export { deepcopy, type MemberOptions, Module } from "./module.ts";
 export * from "./modules/activation.ts";
@@ -18,6 +32,7 @@ export * from "./modules/dropout.ts";
 export * from "./modules/embedding-bag.ts";
 export * from "./modules/flatten.ts";
 export * from "./modules/fold.ts";
+export * as modules from "./modules/index.ts";
 export * from "./modules/lazy-conv.ts";
 export * from "./modules/lazy-linear.ts";
 export * from "./modules/lazy-norm.ts";

@@ -234,7 +234,8 @@ export class FunctionNode extends Node {
   }
 
   #conformOne(grad: Tensor, i: number): Tensor | null {
-    if (this.nextNodes[i] === null) return null;
+    // Nobody takes it, but hooks see it.
+    if (this.nextNodes[i] === null) return grad;
     const input = this.#inputs[i];
     let result = grad;
     if (!sameShape(grad.sizes, input.sizes)) {
@@ -272,6 +273,7 @@ export class FunctionNode extends Node {
   }
 
   override release(): void {
+    for (const saved of this.#saved ?? []) saved?.release();
     this.#saved = null;
   }
 }

@@ -144,7 +144,8 @@ const eluBackward = activationGradient({
       .mul(inner)
       .exp()
       .mul(Number(inner) ** 2 * Number(negative))
-      .masked_fill(x.gt(0), 0),
+      // At 0 the slope is that from below, and its derivative that from above, as in PyTorch.
+      .masked_fill(x.lt(0).logical_not(), 0),
 });
 const eluOp = activation({
   name: "elu",
@@ -519,10 +520,7 @@ const preluOp = new PointwiseOp({
   name: "_prelu_kernel",
   operands: 2,
   kernel: ([x, w]) => x.gt(0).select(x, w.mul(x)),
-  gradients: [
-    (g, c) => preluBackward(g, c.tensor(0), c.tensor(1)),
-    (g, c) => g.mul(c.tensor(0).masked_fill(c.tensor(0).gt(0), 0)),
-  ],
+  gradients: [(g, c) => preluBackward(g, c.tensor(0), c.tensor(1)), (g, c) => preluWeightOp.call([g, c.tensor(0)])],
   saves: [[0, 1], [0]],
   check: onlyFloat("prelu_cpu"),
 });
@@ -534,12 +532,23 @@ const preluSlopeOp: PointwiseOp = new PointwiseOp({
   name: "_prelu_kernel_backward",
   operands: 3,
   kernel: ([g, x, w]) => x.gt(0).select(g, w.mul(g)),
+  // The second derivatives count 0 among the positive numbers, as in PyTorch.
   gradients: [
-    (gg, c) => preluBackward(gg, c.tensor(1), c.tensor(2)),
+    (gg, c) => gg.where(c.tensor(1).ge(0), gg.mul(c.tensor(2))),
     null,
-    (gg, c) => gg.mul(c.tensor(0).masked_fill(c.tensor(1).gt(0), 0)),
+    (gg, c) => gg.mul(c.tensor(0)).masked_fill(c.tensor(1).ge(0), 0),
   ],
   saves: [[1, 2], [], [0, 1]],
+});
+const preluWeightOp: PointwiseOp = new PointwiseOp({
+  name: "_prelu_kernel_backward",
+  operands: 2,
+  kernel: ([g, x]) => x.gt(0).select(constant(g.type, 0), x.mul(g)),
+  gradients: [
+    (gg, c) => gg.mul(c.tensor(1)).masked_fill(c.tensor(1).ge(0), 0),
+    (gg, c) => gg.mul(c.tensor(0)).masked_fill(c.tensor(1).ge(0), 0),
+  ],
+  saves: [[1], [0, 1]],
 });
 
 /** `x` above 0, `weight * x` below, with one weight or one for each channel (dimension 1). He et al., arXiv:1502.01852. */

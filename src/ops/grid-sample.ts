@@ -1,4 +1,6 @@
 /** Images at given positions, and the positions of affine maps. */
+
+import type { GradientContext } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
@@ -7,6 +9,7 @@ import { contract } from "./define/contraction.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { fromValues } from "./from-values.ts";
+import { gridSampleGridDoubleBackward } from "./grid-sample-derivatives.ts";
 import {
   gridSample,
   gridSampleGridBackward,
@@ -17,18 +20,39 @@ import { allocate } from "./row.ts";
 
 function samplerOp(dims: number): PrimitiveCall<SamplingOptions> {
   const name = `grid_sampler_${dims}d`;
-  const backward = (compute: typeof gridSampleInputBackward): PrimitiveCall<SamplingOptions> =>
+  const backward = (
+    compute: typeof gridSampleInputBackward,
+    gradient: (gg: Tensor, c: GradientContext<SamplingOptions>) => readonly (Tensor | null)[],
+    saves: readonly (readonly number[])[],
+  ): PrimitiveCall<SamplingOptions> =>
     primitive<SamplingOptions>({
       name: `${name}_backward`,
       nodeName: `GridSampler${dims}DBackwardBackward`,
       compute: ([g, x, grid], options) => compute(g, x, grid, options),
-      gradient: () => {
-        throw new RuntimeError(`derivative for aten::${name}_backward is not implemented`);
-      },
+      gradient,
+      saves,
     });
-  const toInput = backward(gridSampleInputBackward);
-  const toGrid = backward(gridSampleGridBackward);
-  return primitive<SamplingOptions>({
+  // The gradient of the input is linear in g: what is to be differentiated is the product of g and gg sampled.
+  const toInput: PrimitiveCall<SamplingOptions> = backward(
+    gridSampleInputBackward,
+    (gg, c) => [
+      c.needs(0) ? sampler([gg, c.input(2)], c.attrs) : null,
+      null,
+      c.needs(2) ? toGrid([c.input(0), gg, c.input(2)], c.attrs) : null,
+    ],
+    [[2], [], [0, 2]],
+  );
+  const toGrid: PrimitiveCall<SamplingOptions> = backward(
+    gridSampleGridBackward,
+    (gg, c) =>
+      gridSampleGridDoubleBackward(gg, [c.input(0), c.input(1), c.input(2)], c.attrs, [
+        c.needs(0),
+        c.needs(1),
+        c.needs(2),
+      ]),
+    [[0, 1, 2]],
+  );
+  const sampler: PrimitiveCall<SamplingOptions> = primitive<SamplingOptions>({
     name,
     nodeName: `GridSampler${dims}DBackward`,
     compute: ([x, grid], options) => gridSample(x, grid, options),
@@ -38,6 +62,7 @@ function samplerOp(dims: number): PrimitiveCall<SamplingOptions> {
       return [c.needs(0) ? toInput(inputs, c.attrs) : null, c.needs(1) ? toGrid(inputs, c.attrs) : null];
     },
   });
+  return sampler;
 }
 
 const samplers: Readonly<Record<number, PrimitiveCall<SamplingOptions>>> = { 2: samplerOp(2), 3: samplerOp(3) };

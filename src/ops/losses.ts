@@ -8,6 +8,7 @@ import { computeType, constant } from "../ir/expr.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { allocateLike } from "./define/layout.ts";
+import { PointwiseOp } from "./define/pointwise.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { softplusTail } from "./kernels/log-exp.ts";
 import { allocate, type RowOperand, runRow } from "./row.ts";
@@ -192,6 +193,29 @@ export const huberLoss: Loss = loss({
 });
 
 const LOG_FLOOR = -100;
+const CROSS_ENTROPY_EPS = 1e-12;
+
+/** (x − y) / (x (1 − x)). PyTorch keeps this from a division by 0 in one way, its derivative in another. */
+const crossEntropySlope: PointwiseOp = new PointwiseOp({
+  name: "binary_cross_entropy_backward",
+  operands: 2,
+  kernel: ([x, y]) => {
+    const one = constant(x.type, 1);
+    return x.sub(y).div(one.sub(x).mul(x).max(constant(x.type, CROSS_ENTROPY_EPS)));
+  },
+  gradients: [
+    (g, c) => {
+      const [x, y] = [c.tensor(0), c.tensor(1)];
+      const denominator = x.add(CROSS_ENTROPY_EPS).mul(x.neg().add(1).add(CROSS_ENTROPY_EPS)).square();
+      return g.mul(x.square().sub(x.mul(y).mul(2)).add(y).div(denominator));
+    },
+    (g, c) => {
+      const x = c.tensor(0);
+      return g.neg().div(x.neg().add(1).mul(x).clamp_min(CROSS_ENTROPY_EPS));
+    },
+  ],
+  saves: [[0, 1], [0]],
+});
 
 /** −w (y ln x + (1 − y) ln(1 − x)), the logarithms at least −100. A third operand is the weight. */
 export const binaryCrossEntropy: Loss = loss({
@@ -210,7 +234,7 @@ export const binaryCrossEntropy: Loss = loss({
     return w === undefined ? value : value.mul(w);
   },
   slopeOf: ([x, y, w]) => {
-    const value = x.sub(y).div(x.neg().add(1).mul(x).clamp_min(1e-12));
+    const value = crossEntropySlope.call([x, y]);
     return w === undefined ? value : value.mul(w);
   },
   targetSlopeOf: ([x, , w]) => {

@@ -6,7 +6,6 @@ import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
-import { intoOut } from "./define/out.ts";
 import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
 import { isScalar, type Operand } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
@@ -183,6 +182,17 @@ const ldexpOp: PointwiseOp = new PointwiseOp({
   saves: [[1], []],
 });
 
+/** The same with the power of two, of the exponent's type, as a third operand. */
+const ldexpFloatOp: PointwiseOp = new PointwiseOp({
+  name: "ldexp",
+  operands: 3,
+  promote: "int_to_float",
+  kernel: ([x, , power]) => x.mul(power),
+  gradients: [(g, c) => g.mul(pow(2, c.tensor(1))), (g, c) => g.mul(c.result).mul(Math.LN2), null],
+  saves: [[1], ["result"], []],
+});
+const powerOfTwo = (y: Tensor): Tensor => pow(2, y.detach());
+
 /** `self * 2 ** other`. */
 export const ldexp: Pow = Object.assign(
   (self: Operand, other: Operand, options?: OutOption): Tensor => {
@@ -191,14 +201,14 @@ export const ldexp: Pow = Object.assign(
       Tensor,
       Tensor | null,
     ];
-    if (!y.dtype.is_floating_point) return ldexpOp.call([x, y], { out });
-    const result = x.mul(y.exp2());
-    return intoOut(out, result);
+    return y.dtype.is_floating_point
+      ? ldexpFloatOp.call([x, y, powerOfTwo(y)], { out })
+      : ldexpOp.call([x, y], { out });
   },
   {
     inplace: (self: Tensor, other: Operand): Tensor => {
       const [x, y] = bind("ldexp_(Tensor self, Tensor other)", [self, other]) as [Tensor, Tensor];
-      return y.dtype.is_floating_point ? x.mul_(y.exp2()) : ldexpOp.callInplace([x, y]);
+      return y.dtype.is_floating_point ? ldexpFloatOp.callInplace([x, y, powerOfTwo(y)]) : ldexpOp.callInplace([x, y]);
     },
   },
 );

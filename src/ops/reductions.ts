@@ -1,4 +1,5 @@
 /** Sums and other reductions over dimensions. Extreme values are in extrema.ts, variances in statistics.ts. */
+import { isRecording } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -205,7 +206,8 @@ function prodPrimitive(nodeName: string) {
       const restored = restoreDims(g, x.sizes, c.attrs);
       if (zeros === 0) return [restored.mul(restoreDims(c.output(), x.sizes, c.attrs).div(x))];
       if (!c.attrs.all) return [restored.mul(productOfOthers(x, c.attrs.dims[0]))];
-      if (Number(zeros) > 1) return [x.new_zeros(x.sizes)];
+      // With two zeros the gradient is 0, but not its derivative.
+      if (Number(zeros) > 1 && !isRecording()) return [x.new_zeros(x.sizes)];
       return [restored.mul(productOfOthers(x.reshape([-1]), 0).reshape(x.sizes))];
     },
     saves: [[0, RESULT]],

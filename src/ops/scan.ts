@@ -314,6 +314,7 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
   gradient: (g, c) => {
     // Σ_{j≥k} g_j exp(x_k - y_j), by logarithms of the positive and the negative part of g apart.
     const { dim } = c.attrs;
+    if (g.sizes.length === 0) return [g];
     const x = c.input(0);
     const y = c.output();
     const logs = g.abs().log();

@@ -218,8 +218,9 @@ function boundGradient(g: Tensor, c: PointwiseContext, bound: "min" | "max"): Te
   const passed = bound === "min" ? x.lt(limit) : x.gt(limit);
   const tie = where(x.eq(limit), g.div(2), 0);
   const [low, high] = [c.operand(1), c.operand(2)];
-  if (bound === "min") return where(limit.lt(high), where(passed, g, tie), 0);
-  return where(passed.logical_or(limit.lt(low)), g, where(limit.gt(low), tie, 0));
+  if (bound === "min") return where(passed.logical_and(limit.le(high)), g, where(limit.lt(high), tie, 0));
+  // A lower bound that is NaN lets nothing through to the upper one.
+  return where(limit.lt(low), g, where(passed.logical_and(limit.ge(low)), g, where(limit.gt(low), tie, 0)));
 }
 
 /** The gradient of the input: with numbers as bounds nothing at the bounds, with tensors half of it. */

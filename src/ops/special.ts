@@ -1,4 +1,5 @@
 /** Error functions, gamma functions, Bessel functions, and relatives of the logistic function. */
+import { isRecording } from "../context/grad-mode.ts";
 import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
@@ -29,11 +30,17 @@ const logitOp = new PointwiseOp({
     const z = eps.lt(0).select(x, x.lt(eps).select(eps, x.gt(one.sub(eps)).select(one.sub(eps), x)));
     return z.div(one.sub(z)).log();
   },
-  gradients: [(g, c) => logitBackwardOp.call([g, c.operand(0)], { scalars: c.scalars })],
+  gradients: [
+    (g, c) =>
+      isRecording()
+        ? logitGradient(g, c.tensor(0), Number(c.scalars.eps))
+        : logitBackwardOp.call([g, c.operand(0)], { scalars: c.scalars }),
+  ],
   saves: [[0]],
 });
 
-const logitBackwardOp: PointwiseOp = new PointwiseOp({
+/** The gradient at one element; NaN or, with bounds, 0 outside of the domain. */
+const logitBackwardOp = new PointwiseOp({
   name: "logit_backward",
   operands: 2,
   scalars: { eps: -1 },
@@ -45,20 +52,14 @@ const logitBackwardOp: PointwiseOp = new PointwiseOp({
     const fallback = none.select(constant(x.type, Number.NaN), constant(x.type, 0));
     return outside.select(fallback, g.div(x.mul(one.sub(x))));
   },
-  gradients: [
-    (gg, c) => logitBackwardOp.call([gg, c.operand(1)], { scalars: c.scalars }),
-    // The derivative of 1 / (x (1 - x)) is (2x - 1) / (x (1 - x))².
-    (gg, c) => {
-      const x = c.tensor(1);
-      const slope = logitBackwardOp.call([c.operand(0), x], { scalars: c.scalars });
-      return gg
-        .mul(slope)
-        .mul(x.mul(2).sub(1))
-        .div(x.mul(x.neg().add(1)));
-    },
-  ],
-  saves: [[1], [0, 1]],
 });
+
+/** The same, made of ops that can be differentiated. */
+function logitGradient(g: Tensor, x: Tensor, eps: number): Tensor {
+  const low = Math.max(0, eps);
+  const inside = x.ge(low).logical_and(x.le(1 - low));
+  return g.div(x.mul(x.neg().add(1))).masked_fill(inside.logical_not(), eps < 0 ? Number.NaN : 0);
+}
 
 /** Options of `logit`. */
 export interface LogitOptions extends OutOption {
@@ -269,9 +270,9 @@ const i1Op: Unary = unary("special_i1", {
   kernel: (x) => x.fn("i1"),
   grad: (g, x) => {
     // The limit of i0(x) - i1(x) / x at 0 is 1/2.
-    const zero = x.eq(0);
+    const zero = x.eq(0).logical_or(x.isnan());
     const safe = x.masked_fill(zero, 1);
-    return g.mul(i0(x).sub(i1Op(safe).div(safe)).masked_fill(zero, 0.5));
+    return g.mul(i0(safe).sub(i1Op(safe).div(safe)).masked_fill(zero, 0.5));
   },
   promote,
 });

@@ -97,12 +97,13 @@ export const gradientExceptions: GradientException[] = [
     order: 1,
     reason: "PyTorch's gradient is that of the logits behind a log_softmax; it has no second derivative",
   },
-  ...["nn.functional.grid_sample", "grid_sampler_2d", "grid_sampler_3d"].map((op) => ({
-    op,
-    order: 2 as const,
-    message: /derivative for aten::grid_sampler_.d_backward is not implemented/,
-    reason: "PyTorch has no second derivative of it",
-  })),
+  {
+    op: "nn.functional.pairwise_distance",
+    order: 2,
+    when: (s) => (s.args[0] as { shape: number[] }).shape[0] === 0,
+    message: /not multiplied by grad_output/,
+    reason: "the derivative of the norm of no elements is 0 / 0, as in PyTorch",
+  },
   {
     op: "normal",
     order: 1,
@@ -133,7 +134,7 @@ const kinks: Record<string, readonly string[]> = {
     ..."multilabel_margin_loss pairwise_distance smooth_l1_loss triplet_margin_loss".split(" "),
   ].map((op) => `nn.functional.${op}`),
   "the end of the domain, where the formula stops growing": [
-    ..."binary_cross_entropy gaussian_nll_loss poisson_nll_loss".split(" ").map((op) => `nn.functional.${op}`),
+    ..."binary_cross_entropy gaussian_nll_loss kl_div poisson_nll_loss".split(" ").map((op) => `nn.functional.${op}`),
   ],
   "at 0, the numbers of the formula cancel or are as large as 1 / eps": ["sinc", "nn.functional.rms_norm"],
 };

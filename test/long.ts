@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
 const files = [
+  "autograd/engine.test.ts",
   "backend/differential-long.ts",
   "memory/long.ts",
   "memory/soak.ts",

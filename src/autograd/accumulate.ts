@@ -4,7 +4,7 @@ import { isRecording } from "../context/grad-mode.ts";
 import type { Tensor } from "../tensor.ts";
 import { denseOrder } from "./layout.ts";
 import { earlyFrees } from "./mode.ts";
-import { type Gradients, Node } from "./node.ts";
+import { type Gradients, type InputMetadata, Node } from "./node.ts";
 
 export class AccumulateGrad extends Node {
   readonly variable: Tensor;
@@ -19,6 +19,10 @@ export class AccumulateGrad extends Node {
 
   override name(): string {
     return "torch::autograd::AccumulateGrad";
+  }
+
+  override inputMetadata(): InputMetadata {
+    return { shape: this.variable.sizes, dtype: this.variable.dtype };
   }
 
   override apply(grads: Gradients): Gradients {

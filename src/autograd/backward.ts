@@ -1,11 +1,12 @@
 /** `torch.autograd.backward` and `torch.autograd.grad`. */
 import { NotImplementedError, RuntimeError, ValueError } from "../errors.ts";
 import { namedArguments } from "../keywords.ts";
-import { describe, sameShape, shapeText } from "../shape.ts";
+import { describe, numelOf, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { isTransforming } from "../wrapping.ts";
-import { runBackward } from "./engine.ts";
-import { gradientEdge } from "./record.ts";
+import { edgeOf, type GradientTarget, runBackward } from "./engine.ts";
+import { GradientEdge, type InputMetadata, Node } from "./node.ts";
+import { zerosFor } from "./zeros.ts";
 
 export interface BackwardCallOptions {
   /** Keep what was saved, so that backward can run again. Default: `create_graph`. */
@@ -14,19 +15,24 @@ export interface BackwardCallOptions {
   readonly create_graph?: boolean;
 }
 
-/** A tensor or a list of them. */
-export type OneOrMore = Tensor | readonly Tensor[];
+/** Tensors, or places in the graph that stand for them. */
+export type OneOrMore = GradientTarget | readonly GradientTarget[];
 /** Gradients of outputs; null stands for 1, and only for a scalar. */
 export type OutputGradients = Tensor | readonly (Tensor | null)[] | null;
 
-function list(x: unknown, what: string): readonly Tensor[] {
-  const out = is_tensor(x) ? [x] : x;
-  if (!Array.isArray(out)) throw new TypeError(`${what} must be a Tensor or a list of Tensors, not ${describe(x)}`);
-  const wrong = out.findIndex((t) => !is_tensor(t));
-  if (wrong >= 0) {
-    throw new TypeError(`${what} must be Tensors, but element ${wrong} is of type ${describe(out[wrong])}`);
+function isTarget(x: unknown): x is GradientTarget {
+  return is_tensor(x) || x instanceof GradientEdge;
+}
+
+function list(x: unknown, what: string): readonly GradientTarget[] {
+  if (isTarget(x)) return [x];
+  if (!Array.isArray(x)) throw new TypeError(`${what} must be a Tensor or a list of Tensors, not ${describe(x)}`);
+  for (const t of x) {
+    if (isTarget(t)) continue;
+    const found = t instanceof Node ? t.name() : describe(t);
+    throw new RuntimeError(`all ${what} have to be Tensors or GradientEdges, but got ${found}`);
   }
-  return out as Tensor[];
+  return x as GradientTarget[];
 }
 
 function flag(values: Record<string, unknown>, name: string): boolean | null {
@@ -37,7 +43,12 @@ function flag(values: Record<string, unknown>, name: string): boolean | null {
   return value;
 }
 
-function rootGradients(roots: readonly Tensor[], given: unknown): (Tensor | null)[] {
+/** What a gradient of `target` looks like. */
+function metadataOf(target: GradientTarget): InputMetadata | null {
+  return is_tensor(target) ? { shape: target.sizes, dtype: target.dtype } : target.node.inputMetadata(target.output_nr);
+}
+
+function rootGradients(roots: readonly GradientTarget[], given: unknown): (Tensor | null)[] {
   const grads = is_tensor(given) ? [given] : (given ?? roots.map(() => null));
   if (!Array.isArray(grads)) {
     throw new TypeError(`gradients can be either Tensors or None, but got ${describe(given)}`);
@@ -47,19 +58,30 @@ function rootGradients(roots: readonly Tensor[], given: unknown): (Tensor | null
   }
   return roots.map((root, i) => {
     const g: unknown = grads[i] ?? null;
+    const metadata = metadataOf(root);
     if (g === null) {
-      if (!root.requires_grad) return null;
-      if (root.numel() !== 1) throw new RuntimeError("grad can be implicitly created only for scalar outputs");
-      return root.detach().new_ones(root.sizes);
+      if (is_tensor(root) && !root.requires_grad) return null;
+      if (metadata === null || numelOf(metadata.shape) !== 1) {
+        throw new RuntimeError("grad can be implicitly created only for scalar outputs");
+      }
+      return is_tensor(root) ? root.detach().new_ones(root.sizes) : zerosFor(metadata).fill_(1);
     }
     if (!is_tensor(g)) throw new TypeError(`gradients can be either Tensors or None, but got ${describe(g)}`);
-    if (!sameShape(g.sizes, root.sizes)) {
+    if (metadata === null) return g;
+    if (!sameShape(g.sizes, metadata.shape)) {
       throw new RuntimeError(
-        `Mismatch in shape: grad_output[${i}] has a shape of torch.Size(${shapeText(g.sizes)}) and output[${i}] has a shape of torch.Size(${shapeText(root.sizes)}).`,
+        `Mismatch in shape: grad_output[${i}] has a shape of torch.Size(${shapeText(g.sizes)}) and output[${i}] has a shape of torch.Size(${shapeText(metadata.shape)}).`,
       );
     }
-    return g.dtype === root.dtype ? g : g.to(root.dtype);
+    return g.dtype === metadata.dtype ? g : g.to(metadata.dtype);
   });
+}
+
+/** The gradient of what the outputs do not depend on. */
+function unused(target: GradientTarget): Tensor | null {
+  if (is_tensor(target)) return target.detach().new_zeros(target.sizes);
+  const metadata = metadataOf(target);
+  return metadata && zerosFor(metadata);
 }
 
 /**
@@ -152,7 +174,7 @@ export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]):
   }
   if (wanted.length === 0) throw new RuntimeError("`inputs` argument to `grad()` cannot be empty.");
   for (const input of wanted) {
-    if (gradientEdge(input) === null) throw new RuntimeError("One of the differentiated Tensors does not require grad");
+    if (edgeOf(input) === null) throw new RuntimeError("One of the differentiated Tensors does not require grad");
   }
   const results = runBackward(roots, rootGradients(roots, values.grad_outputs), {
     createGraph,
@@ -162,7 +184,7 @@ export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]):
   });
   return results.map((g, i) => {
     if (g !== null) return g;
-    if (materialize) return wanted[i].detach().new_zeros(wanted[i].sizes);
+    if (materialize) return unused(wanted[i]);
     if (allowUnused) return null;
     throw new RuntimeError(
       `The differentiated Tensor at index ${i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.`,

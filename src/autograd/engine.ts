@@ -2,6 +2,7 @@
  * The engine: runs the recorded graph backwards. Nodes run when all gradients of their outputs have arrived, the one
  * recorded last first, as in PyTorch; there is no recursion, so a graph may be as deep as memory allows.
  */
+import { scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { describe, sameShape, shapeText } from "../shape.ts";
 import { lastStorageSerial } from "../storage/storage.ts";
@@ -10,7 +11,7 @@ import { AccumulateGrad } from "./accumulate.ts";
 import { checkResults, explainingErrors, is_anomaly_enabled } from "./anomaly.ts";
 import { withGraphTask } from "./graph-task.ts";
 import { earlyFrees, withGradMode } from "./mode.ts";
-import type { Gradients, Node } from "./node.ts";
+import { GradientEdge, type Gradients, type Node } from "./node.ts";
 import { OpNode } from "./op-node.ts";
 import { type Edge, gradientEdge } from "./record.ts";
 
@@ -32,24 +33,33 @@ class Task {
   }
 }
 
+/** What gradients come from or go to. */
+export type GradientTarget = Tensor | GradientEdge;
+
+/** Its place in the graph; null where it needs no gradient. */
+export function edgeOf(target: GradientTarget): Edge | null {
+  if (target instanceof GradientEdge) return { node: target.node, output: target.output_nr };
+  return gradientEdge(target);
+}
+
 export interface BackwardOptions {
   retainGraph: boolean;
   createGraph: boolean;
   /** Return gradients of these tensors; with `accumulate`, add them to their `.grad` instead and to no other's. */
-  inputs?: readonly Tensor[];
+  inputs?: readonly GradientTarget[];
   accumulate: boolean;
 }
 
 /** Runs backward from `roots` with their gradients. Returns the gradients of `options.inputs`. */
 export function runBackward(
-  roots: readonly Tensor[],
+  roots: readonly GradientTarget[],
   rootGrads: readonly (Tensor | null)[],
   options: BackwardOptions,
 ): (Tensor | null)[] {
   const tasks = new Map<Node, Task>();
   const rootTasks: Task[] = [];
   for (let i = 0; i < roots.length; i++) {
-    const edge = gradientEdge(roots[i]);
+    const edge = edgeOf(roots[i]);
     if (edge === null) {
       throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a grad_fn`);
     }
@@ -59,8 +69,14 @@ export function runBackward(
   countDependencies(tasks, rootTasks);
   const captured: (Tensor | null)[] = [];
   if (options.inputs !== undefined) markNeeded(tasks, options.inputs, captured, options.accumulate);
-  withGraphTask(options.inputs !== undefined, () =>
-    withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured)),
+  const leads = (node: Node): boolean => {
+    const task = tasks.get(node);
+    return task !== undefined && (task.needed || task.captures !== null);
+  };
+  withGraphTask(
+    options.inputs === undefined ? null : leads,
+    options.inputs === undefined ? (node) => tasks.has(node) : leads,
+    () => withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured)),
   );
   return captured;
 }
@@ -99,7 +115,7 @@ function countDependencies(tasks: Map<Node, Task>, roots: readonly Task[]): void
  */
 function markNeeded(
   tasks: Map<Node, Task>,
-  inputs: readonly Tensor[],
+  inputs: readonly GradientTarget[],
   captured: (Tensor | null)[],
   accumulate: boolean,
 ): void {
@@ -116,14 +132,14 @@ function markNeeded(
   const stack: Node[] = [];
   inputs.forEach((input, position) => {
     captured.push(null);
-    const edge = gradientEdge(input);
+    const edge = edgeOf(input);
     if (edge === null) {
       throw new RuntimeError("One of the differentiated Tensors does not require grad");
     }
     const task = tasks.get(edge.node);
     if (task === undefined) return;
     if (accumulate) {
-      if (!(edge.node instanceof AccumulateGrad)) retainGradient(input, edge);
+      if (is_tensor(input) && !(edge.node instanceof AccumulateGrad)) retainGradient(input, edge);
       stack.push(edge.node);
       return;
     }
@@ -177,6 +193,7 @@ function runTask(
     // Only a gradient that goes no further is captured after the tensor's hooks have changed it, as in PyTorch.
     if (task.captures !== null) {
       runTensorHooks(task);
+      if (node.retained !== null) retain(task);
       capture(task, captured);
     }
     settle(task, tasks, ready, null, options);
@@ -223,23 +240,25 @@ function hooked(after: Gradients | Tensor | null | undefined, before: Gradients,
   const list = is_tensor(after) ? [after] : after;
   if (list.length !== before.length) {
     throw new RuntimeError(
-      `hook '${name}' has returned an incorrect number of values (got ${list.length}, but expected ${before.length})`,
+      `hook '${name || "<lambda>"}' has returned an incorrect number of values (got ${list.length}, but expected ${before.length})`,
     );
   }
   return list.map((g, i) => checkedReplacement(g, before[i], name));
 }
 
-function checkedReplacement(after: unknown, before: Tensor | null, name: string): Tensor | null {
+function checkedReplacement(after: unknown, before: Tensor | null, hook: string): Tensor | null {
   if (after === null || after === undefined) return null;
   if (!is_tensor(after)) throw new TypeError(`expected Variable, but hook returned '${describe(after)}'`);
-  if (before === null) return after;
+  if (before === null) throw new RuntimeError("can't replace a None gradient with a non-None value");
+  const name = hook || "<lambda>";
   if (!sameShape(after.sizes, before.sizes)) {
     throw new RuntimeError(
-      `hook '${name}' has changed the size of value: it was ${shapeText(before.sizes)} and is ${shapeText(after.sizes)}`,
+      `hook '${name}' has changed the size of value. It was ${shapeText(before.sizes)} and is ${shapeText(after.sizes)}`,
     );
   }
   if (after.dtype !== before.dtype) {
-    throw new RuntimeError(`hook '${name}' has changed the type of value (was ${before.dtype} got ${after.dtype})`);
+    const type = ({ dtype }: Tensor): string => `torch.${scalarTypeName(dtype)}Tensor`;
+    throw new RuntimeError(`hook '${name}' has changed the type of value (was ${type(before)} got ${type(after)})`);
   }
   return after;
 }

@@ -2,11 +2,11 @@
 import { DType } from "../dtype.ts";
 import { AssertionError, NotImplementedError, RuntimeError } from "../errors.ts";
 import { describe, type Shape, sameShape, shapeText } from "../shape.ts";
-import { Storage } from "../storage/storage.ts";
-import { is_tensor, Tensor } from "../tensor.ts";
-import { type Gradients, Node, releasedError } from "./node.ts";
+import { is_tensor, type Tensor } from "../tensor.ts";
+import { type Gradients, type InputMetadata, Node, releasedError } from "./node.ts";
 import type { Edge } from "./record.ts";
 import { SavedTensor } from "./saved-tensor.ts";
+import { zerosFor } from "./zeros.ts";
 
 /** The static side of a user's class, as far as it is called. */
 export interface FunctionStatics {
@@ -24,18 +24,8 @@ export interface FunctionStatics {
 
 export type AnyCall = (...args: unknown[]) => unknown;
 
-/** What a tensor in place of another must look like. */
-interface Kind {
-  readonly sizes: Shape;
-  readonly dtype: DType;
-}
-
-function kindOf({ sizes, dtype }: Tensor): Kind {
-  return { sizes, dtype };
-}
-
-function zeros({ sizes, dtype }: Kind): Tensor {
-  return new Tensor(new Storage(0), dtype, [0], [1], 0, true).new_zeros(sizes);
+function metadataOf({ sizes, dtype }: Tensor): InputMetadata {
+  return { shape: sizes, dtype };
 }
 
 /** Values of a method that may return one of them or an array. */
@@ -63,9 +53,9 @@ export class FunctionNode extends Node {
   /** For each argument of `apply`, whether it is a tensor. */
   readonly #isTensor: readonly boolean[];
   /** Of the arguments that are tensors. */
-  #inputs: readonly Kind[] = [];
+  #inputs: readonly InputMetadata[] = [];
   /** Null for outputs that are not tensors. */
-  #outputs: readonly (Kind | null)[] = [];
+  #outputs: readonly (InputMetadata | null)[] = [];
   #saved: readonly (SavedTensor | null)[] | null = [];
   #cleared = false;
 
@@ -163,11 +153,15 @@ export class FunctionNode extends Node {
     return `${this.#statics.name}Backward`;
   }
 
+  override inputMetadata(i: number): InputMetadata | null {
+    return this.#outputs[i] ?? null;
+  }
+
   /** @internal Says what the call was about. `differentiable` has one entry for each output. */
   finish(inputs: readonly Tensor[], outputs: readonly unknown[], differentiable: readonly boolean[]): void {
     this.outputCount = outputs.length;
-    this.#inputs = inputs.map(kindOf);
-    this.#outputs = outputs.map((t) => (is_tensor(t) ? kindOf(t) : null));
+    this.#inputs = inputs.map(metadataOf);
+    this.#outputs = outputs.map((t) => (is_tensor(t) ? metadataOf(t) : null));
     this.#checkOutputDTypes(differentiable);
     this.#saved = (this.to_save ?? []).map((t, i) => {
       if (t === null || t === undefined) return null;
@@ -201,7 +195,7 @@ export class FunctionNode extends Node {
 
   override apply(grads: Gradients): Gradients {
     const given = this.#outputs.map((kind, i) => {
-      const grad = grads[i] ?? (this.materialize_grads && kind !== null ? zeros(kind) : null);
+      const grad = grads[i] ?? (this.materialize_grads && kind !== null ? zerosFor(kind) : null);
       const dtype = this.output_grad_dtypes?.[i] ?? null;
       return grad !== null && dtype !== null && grad.dtype !== dtype ? grad.to(dtype) : grad;
     });
@@ -238,13 +232,13 @@ export class FunctionNode extends Node {
     if (this.nextNodes[i] === null) return grad;
     const input = this.#inputs[i];
     let result = grad;
-    if (!sameShape(grad.sizes, input.sizes)) {
-      if (!expandsTo(input.sizes, grad.sizes)) {
+    if (!sameShape(grad.sizes, input.shape)) {
+      if (!expandsTo(input.shape, grad.sizes)) {
         throw new RuntimeError(
-          `Function ${this.name()} returned an invalid gradient at index ${i} - got ${shapeText(grad.sizes)} but expected shape compatible with ${shapeText(input.sizes)}`,
+          `Function ${this.name()} returned an invalid gradient at index ${i} - got ${shapeText(grad.sizes)} but expected shape compatible with ${shapeText(input.shape)}`,
         );
       }
-      result = grad.sum_to_size([...input.sizes]);
+      result = grad.sum_to_size([...input.shape]);
     }
     return result.dtype === input.dtype ? result : result.to(input.dtype);
   }
@@ -256,7 +250,7 @@ export class FunctionNode extends Node {
       if (!tensor) return null;
       const i = next++;
       if (tangents[i] !== null || !this.materialize_grads || !inputs[i].dtype.is_floating_point) return tangents[i];
-      return zeros(kindOf(inputs[i]));
+      return zerosFor(metadataOf(inputs[i]));
     });
     const { jvp } = this.#statics;
     if (typeof jvp !== "function") {

@@ -1,13 +1,37 @@
 /** The graph that autograd records: nodes and their edges. */
+
+import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { rememberOrigin } from "./anomaly.ts";
+import { pushRemovable, type RemovableHandle } from "./removable-handle.ts";
 
 /** Gradients flow from a node's outputs to its inputs; `null` stands for zero. */
 export type Gradients = readonly (Tensor | null)[];
 
 export type NodeHook = (gradInputs: Gradients, gradOutputs: Gradients) => Gradients | null | undefined;
 export type NodePreHook = (gradOutputs: Gradients) => Gradients | null | undefined;
+
+/** What a node expects of a gradient that comes to it. */
+export interface InputMetadata {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** A place in the graph that gradients go to: PyTorch's `torch.autograd.graph.GradientEdge`. */
+export class GradientEdge {
+  readonly node: Node;
+  /** Which output of the operation it is. */
+  readonly output_nr: number;
+  constructor(node: Node, output_nr: number) {
+    this.node = node;
+    this.output_nr = output_nr;
+  }
+  toString(): string {
+    return `GradientEdge(node=${this.node}, output_nr=${this.output_nr})`;
+  }
+}
 
 let sequence = 0;
 
@@ -45,19 +69,29 @@ export abstract class Node {
   /** Lets go of what was saved. */
   release(): void {}
 
+  /** What the gradient of output `i` looks like; null where that is not known. */
+  inputMetadata(_i: number): InputMetadata | null {
+    return null;
+  }
+
+  /** The same for all outputs, as PyTorch has it. */
+  get _input_metadata(): readonly (InputMetadata | null)[] {
+    return Array.from({ length: this.outputCount }, (_, i) => this.inputMetadata(i));
+  }
+
   /** Pairs of node and output number, as in PyTorch. */
   get next_functions(): readonly (readonly [Node | null, number])[] {
     return this.nextNodes.map((node, i) => [node, this.nextOutputs[i]] as const);
   }
 
   /** Calls `hook(grad_inputs, grad_outputs)` after this node has run; it may return other grad_inputs. */
-  register_hook(hook: NodeHook): { remove(): void } {
+  register_hook(hook: NodeHook): RemovableHandle {
     this.postHooks ??= [];
     return pushRemovable(this.postHooks, hook);
   }
 
   /** Calls `hook(grad_outputs)` before this node runs; it may return other grad_outputs. */
-  register_prehook(hook: NodePreHook): { remove(): void } {
+  register_prehook(hook: NodePreHook): RemovableHandle {
     this.preHooks ??= [];
     return pushRemovable(this.preHooks, hook);
   }
@@ -69,16 +103,6 @@ export abstract class Node {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
-}
-
-function pushRemovable<T>(list: T[], entry: T): { remove(): void } {
-  list.push(entry);
-  return {
-    remove: () => {
-      const at = list.indexOf(entry);
-      if (at >= 0) list.splice(at, 1);
-    },
-  };
 }
 
 /** `Exp` for `ExpBackward0`: what PyTorch's messages call an operation. */

@@ -5,8 +5,9 @@ import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import { type Storage, trackStorages } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
+import { isWanted } from "./graph-task.ts";
 import { earlyFrees } from "./mode.ts";
-import { type Gradients, Node, releasedError } from "./node.ts";
+import { type Gradients, type InputMetadata, Node, releasedError } from "./node.ts";
 import { SavedTensor } from "./saved-tensor.ts";
 
 /** What a gradient formula sees of the recorded call. */
@@ -35,6 +36,8 @@ export interface DifferentiableOp<A> {
   readonly nodeName: string;
   /** Gradients of the inputs; `grads` has one entry for each output, null where no gradient came. */
   readonly gradient: (grads: Gradients, context: GradientContext<A>) => Gradients;
+  /** How many edges to nothing follow those of the inputs: numbers that PyTorch takes for tensors. */
+  readonly numberEdges?: number;
   /** Which outputs of several have a gradient; all floating-point ones if absent. */
   readonly differentiableOutputs?: readonly boolean[];
 }
@@ -116,7 +119,8 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     return tensor;
   }
   needs(i: number): boolean {
-    return this.nextNodes[i] !== null;
+    const next = this.nextNodes[i];
+    return next !== null && isWanted(next);
   }
   shape(i: number): Shape {
     return this.inputShapes[i];
@@ -129,6 +133,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
   outputDType(i = 0): DType {
     return this.outputDTypes[i];
+  }
+  override inputMetadata(i: number): InputMetadata {
+    return { shape: this.outputShapes[i], dtype: this.outputDTypes[i] };
   }
 
   override apply(grads: Gradients): Gradients {

@@ -1,11 +1,12 @@
 /** Recording: how tensors get their history, also when they are changed in place or are views. */
 
 import { is_inference_mode_enabled, isRecording } from "../context/grad-mode.ts";
+import type { DType } from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { isContiguous } from "../shape.ts";
 import { INFERENCE_VERSION, Tensor, type ViewInfo } from "../tensor.ts";
 import { gradientAccumulator } from "./accumulate.ts";
-import { type Gradients, Node, operationName, releasedError } from "./node.ts";
+import { type Gradients, type InputMetadata, Node, operationName, releasedError } from "./node.ts";
 import { type DifferentiableOp, OpNode, OUTPUT_BIT } from "./op-node.ts";
 import { SavedTensor } from "./saved-tensor.ts";
 
@@ -51,10 +52,11 @@ interface Geometry {
   readonly sizes: readonly number[];
   readonly strides: readonly number[];
   readonly offset: number;
+  readonly dtype: DType;
 }
 
-function geometryOf(tensor: Tensor): Geometry {
-  return { sizes: tensor.sizes, strides: tensor.strides, offset: tensor.offset };
+function geometryOf({ sizes, strides, offset, dtype }: Tensor): Geometry {
+  return { sizes, strides, offset, dtype };
 }
 
 /** The number of elements from a base's first to its last one in memory. */
@@ -100,6 +102,9 @@ class ViewOfBase extends Node {
   override name(): string {
     return "AsStridedBackward0";
   }
+  override inputMetadata(): InputMetadata {
+    return { shape: this.view.sizes, dtype: this.view.dtype };
+  }
   override apply(grads: Gradients): Gradients {
     const g = grads[0];
     if (g === null) return [null];
@@ -124,6 +129,8 @@ class CopySlices extends Node {
     const edge = gradientEdge(base);
     super([...inner.nextNodes], [...inner.nextOutputs]);
     this.nextNodes[position] = edge?.node ?? null;
+    // The formula is asked for the gradient of the view where that of the base is wanted.
+    if (inner.nextNodes[position] !== null) inner.nextNodes[position] = this.nextNodes[position];
     this.nextOutputs[position] = edge?.output ?? 0;
     this.base = geometryOf(base);
     this.view = geometryOf(view);
@@ -132,6 +139,9 @@ class CopySlices extends Node {
   }
   override name(): string {
     return "torch::autograd::CopySlices";
+  }
+  override inputMetadata(): InputMetadata {
+    return { shape: this.base.sizes, dtype: this.base.dtype };
   }
   override apply(grads: Gradients): Gradients {
     if (this.inner === null) throw releasedError();
@@ -179,6 +189,10 @@ export function makeNode<A>(
     nextNodes[i] = node;
     nextOutputs[i] = t.gradFn === null ? 0 : t.outputNumber;
     if (node !== null) mask |= masks[i < masks.length ? i : masks.length - 1];
+  }
+  for (let i = op.numberEdges ?? 0; i > 0; i--) {
+    nextNodes.push(null);
+    nextOutputs.push(0);
   }
   const saved = new Array<SavedTensor | null>(n);
   for (let i = 0; i < n; i++) {

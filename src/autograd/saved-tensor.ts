@@ -15,6 +15,8 @@ export interface SavedTensorHooks {
   readonly unpack: (packed: never) => unknown;
   /** Told that what was packed is not needed any more. */
   readonly release?: (packed: never) => void;
+  /** Keeps copies, so that what was saved may change. */
+  readonly allowsMutation?: boolean;
 }
 
 /** The hooks in force for tensors that are saved now; the innermost pair counts. */

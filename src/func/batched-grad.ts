@@ -1,5 +1,6 @@
 /** `torch.autograd.grad`, with `is_grads_batched`: many vectors at once, in one backward pass under vmap. */
 import { type GradOptions, type OneOrMore, type OutputGradients, grad as plainGrad } from "../autograd/backward.ts";
+import type { GradientTarget } from "../autograd/engine.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { namedArguments } from "../keywords.ts";
 import { sameShape, shapeText } from "../shape.ts";
@@ -28,11 +29,12 @@ export function grad(
 export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]): (Tensor | null)[] {
   const values = namedArguments("grad", NAMES, rest);
   if (values.is_grads_batched !== true) return plainGrad(outputs, inputs, ...(rest as GradOptions[]));
-  const roots = is_tensor(outputs) ? [outputs] : outputs;
+  const roots = (Array.isArray(outputs) ? outputs : [outputs]) as readonly GradientTarget[];
   const given = values.grad_outputs ?? null;
   const weights = (is_tensor(given) ? [given] : (given ?? roots.map(() => null))) as readonly (Tensor | null)[];
   weights.forEach((g, i) => {
-    if (i < roots.length && is_tensor(g)) checkBatched(g, roots[i], i);
+    const root = roots[i];
+    if (is_tensor(root) && is_tensor(g)) checkBatched(g, root, i);
   });
   const { is_grads_batched: _, grad_outputs: __, ...options } = values;
   return batched(weights, (vectors) => plainGrad(roots, inputs, { ...options, grad_outputs: vectors } as GradOptions));

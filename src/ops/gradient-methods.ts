@@ -3,6 +3,7 @@ import { type AccumulateGrad, dropGradient, gradientAccumulator } from "../autog
 import { type BackwardCallOptions, type OneOrMore, backward as runBackward } from "../autograd/backward.ts";
 import { retainGradient } from "../autograd/engine.ts";
 import { gradientEdge } from "../autograd/record.ts";
+import { pushRemovable, type RemovableHandle } from "../autograd/removable-handle.ts";
 import { is_inference_mode_enabled } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -90,23 +91,17 @@ export function retain_grad(self: Tensor): void {
 }
 
 /** Calls `hook` with the gradient of this tensor whenever it is computed; the hook may return another gradient. */
-export function register_hook(self: Tensor, hook: (grad: Tensor) => unknown): { remove(): void } {
+export function register_hook(self: Tensor, hook: (grad: Tensor) => unknown): RemovableHandle {
   checkHook(hook);
   const edge = gradientEdge(self);
   if (edge === null) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
   const hooks = (edge.node.tensorHooks ??= []);
   const entry = { output: edge.output, hook: hook as (grad: Tensor) => Tensor | null | undefined };
-  hooks.push(entry);
-  return {
-    remove: () => {
-      const at = hooks.indexOf(entry);
-      if (at >= 0) hooks.splice(at, 1);
-    },
-  };
+  return pushRemovable(hooks, entry);
 }
 
 /** Calls `hook` with this leaf after its `.grad` was updated. */
-export function register_post_accumulate_grad_hook(self: Tensor, hook: (leaf: Tensor) => void): { remove(): void } {
+export function register_post_accumulate_grad_hook(self: Tensor, hook: (leaf: Tensor) => void): RemovableHandle {
   checkHook(hook);
   if (!self.requires_grad) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
   if (!self.is_leaf) {
@@ -114,13 +109,7 @@ export function register_post_accumulate_grad_hook(self: Tensor, hook: (leaf: Te
   }
   const node = gradientAccumulator(self) as AccumulateGrad;
   const hooks = (node.accumulateHooks ??= []);
-  hooks.push(hook);
-  return {
-    remove: () => {
-      const at = hooks.indexOf(hook);
-      if (at >= 0) hooks.splice(at, 1);
-    },
-  };
+  return pushRemovable(hooks, hook);
 }
 
 function checkHook(hook: unknown): void {

@@ -226,7 +226,7 @@ export class CheckpointFunction extends AutogradFunction {
   }
 
   static backward(ctx: FunctionCtx, ...grads: Tensor[]): (Tensor | null)[] {
-    if (currentGraphTask()?.restricted) {
+    if (currentGraphTask()?.leadsToInputs) {
       throw new RuntimeError(
         "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an `inputs` parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or call .backward() without passing the `inputs` argument.",
       );

@@ -235,6 +235,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
   readonly masks: readonly number[];
   readonly view = "none";
   readonly forward = "pointwise";
+  readonly numberEdges: number;
   readonly allowsOverlap: boolean;
   private readonly spec: PointwiseSpec;
   private readonly defaults: Scalars;
@@ -250,6 +251,8 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     this.defaults = op.defaults;
     this.name = spec.name;
     this.nodeName = (spec.nodeName ?? nodeNameOf(spec.name)) + (spec.overload?.(isNumber) ?? "");
+    // Where an op has no overload of its own for numbers, PyTorch makes tensors of them.
+    this.numberEdges = spec.overload === undefined && spec.operands === 2 && isNumber[1] && !isNumber[0] ? 1 : 0;
     this.allowsOverlap = spec.allowsOverlap === true;
     this.differentiable = spec.gradients !== undefined;
     this.key = `${spec.name}:${key}`;

@@ -1,5 +1,5 @@
 /** Products added to a tensor: `beta * input + alpha * (a · b)`, in one kernel. */
-import { isRecording } from "../context/grad-mode.ts";
+import { wantsDerivative } from "../autograd/wants-derivative.ts";
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -313,7 +313,7 @@ export function _addmm_activation(
     "_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False)",
     [self, mat1, mat2, options],
   ) as [Tensor, Tensor, Tensor, number | bigint, number | bigint, boolean];
-  const recorded = isRecording() && (x.requires_grad || a.requires_grad || b.requires_grad);
+  const recorded = wantsDerivative(x, a, b);
   if (useGelu || recorded || !a.dtype.is_floating_point) {
     const sum = addmm(x, a, b, { beta, alpha });
     return useGelu ? gelu(sum) : sum.relu();

@@ -1,8 +1,10 @@
 /** Recurrent layers: the recorded op for a layer and a direction, and networks of several. */
 import { grad as gradOf } from "../autograd/backward.ts";
 import { enable_grad } from "../autograd/grad-mode.ts";
+import { wantsDerivative } from "../autograd/wants-derivative.ts";
 import { isRecording } from "../context/grad-mode.ts";
 import type { Tensor } from "../tensor.ts";
+import { isTransforming } from "../wrapping.ts";
 import { addmm } from "./addmm.ts";
 import { primitiveMany, RESULT } from "./define/primitive.ts";
 import { dropout } from "./dropout.ts";
@@ -164,11 +166,12 @@ export function recurrentLayer(
   const inputs = [gates, hh, h0];
   if (c0 !== null) inputs.push(c0);
   else if (mode === "GRU" && biasHh !== null) inputs.push(biasHh);
-  if (hr !== null) {
+  // The op's second derivatives need its inputs to be where it was recorded, which they are not in transformations.
+  if (hr !== null || isTransforming()) {
     const [outputs, hidden, cell] = stepwise(inputs, { mode, batchSizes, reverse }, hr);
     return { outputs, hidden, cell };
   }
-  const save = isRecording() && inputs.some((t) => t.requires_grad);
+  const save = wantsDerivative(...inputs);
   const results = layerOps[mode](inputs, { mode, batchSizes, reverse, save });
   return { outputs: results[OUTPUTS], hidden: results[HIDDEN], cell: mode === "LSTM" ? results[CELL] : null };
 }

@@ -1,5 +1,5 @@
 /** Losses of numbers and of distributions. */
-import { isRecording } from "../../context/grad-mode.ts";
+import { wantsDerivative } from "../../autograd/wants-derivative.ts";
 import * as dt from "../../dtype.ts";
 import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
 import { bind } from "../../ops/define/schema.ts";
@@ -94,7 +94,7 @@ export function l1_loss(
   ) as [Tensor, Tensor, boolean | null, boolean | null, string, Tensor | null];
   const kind = checked(legacyReduction(average, reduces, how));
   const [a, b] = paired(x, y);
-  const recorded = isRecording() && (a.requires_grad || b.requires_grad);
+  const recorded = wantsDerivative(a, b);
   if (w === null && !recorded && a.dtype.is_floating_point) return l1Loss([a, b], kind);
   const losses = a.sub(b).abs();
   return w === null ? reduced(losses, kind) : weightedMean(losses, w, kind);

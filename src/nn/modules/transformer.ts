@@ -1,5 +1,5 @@
 /** Stacks of transformer layers, and the whole Transformer: https://pytorch.org/docs/stable/nn.html#transformer-layers */
-import { isRecording } from "../../context/grad-mode.ts";
+import { wantsDerivative } from "../../autograd/wants-derivative.ts";
 import type { Device } from "../../device.ts";
 import type { DType } from "../../dtype.ts";
 import { RuntimeError } from "../../errors.ts";
@@ -136,10 +136,7 @@ export class TransformerEncoder extends Module {
   private clearsPadding(src: Tensor, padding: Tensor): boolean {
     const layer = this.layers.at(0);
     if (!this.use_nested_tensor || layer.training || src.sizes.length !== 3) return false;
-    if (isRecording()) {
-      if (src.requires_grad) return false;
-      for (const parameter of layer.parameters()) if (parameter.requires_grad) return false;
-    }
+    if (wantsDerivative(src, ...layer.parameters())) return false;
     if (!this.mask_check) return true;
     // Padding only at the end: no kept position after a padded one.
     const kept = padding.eq(0);

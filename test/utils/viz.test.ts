@@ -1,5 +1,8 @@
 /** Pictures of histories: what is in them, that they are well formed, and that large ones come in time. */
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import * as torch from "../../src/index.ts";
 import { layOut } from "../../src/utils/viz/layout.ts";
@@ -61,6 +64,34 @@ test("a tensor that is used twice is one box; several results; a result without 
   assert.equal(count(source, 'label="(3)" fillcolor="lightblue"'), 1);
 });
 
+test("parameters of a module; files", async () => {
+  const net = new torch.nn.Linear(3, 2);
+  const graph = make_dot(net(torch.ones(4, 3)), { params: net });
+  const listed = make_dot(net(torch.ones(4, 3)), { params: [...net.named_parameters()] });
+  assert.equal(graph.source, listed.source);
+  assert.match(graph.source, /label="bias\\n\(2\)"/);
+  const folder = mkdtempSync(join(tmpdir(), "kindling-viz-"));
+  try {
+    for (const [name, text] of Object.entries({ "a.svg": graph.svg(), "b.html": graph.html(), "c.gv": graph.source })) {
+      await graph.save(join(folder, name));
+      assert.equal(readFileSync(join(folder, name), "utf8"), text);
+    }
+    await assert.rejects(graph.save(join(folder, "a.png")), { name: "ValueError", message: /\.svg, \.html, \.dot/ });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("long links are straight where there is room", () => {
+  const size = { width: 60, height: 20 };
+  const chain = Array.from({ length: 9 }, (_, i) => ({ from: i, to: i + 1 }));
+  const { routes } = layOut(Array(10).fill(size), [...chain, { from: 1, to: 8 }, { from: 3, to: 6 }]);
+  for (const route of routes.slice(9)) {
+    assert.ok(route.length > 4);
+    assert.equal(new Set(route.slice(1, -1).map(({ x }) => x)).size, 1);
+  }
+});
+
 test("names are escaped", () => {
   const x = torch.ones(2, { requires_grad: true });
   const graph = make_dot(x.mul(2), { params: new Map([['<a href="x">&\u0000\\', x]]) });
@@ -81,6 +112,17 @@ test("deep, wide and tangled histories are drawn", () => {
   assert.equal(count(make_dot(deep).svg(), "<g "), 2 + 2001 + 1);
   const many = Array.from({ length: 800 }, () => torch.ones(2, { requires_grad: true }));
   for (let i = 0; i < 400; i++) many.push(many[(i * 7919) % many.length].mul(many[(i * 104_729 + 3) % many.length]));
+  // 4,000 functions, each of which is used in one far below.
+  let [z, s] = [torch.ones(1, { requires_grad: true }), torch.zeros(1)];
+  const terms: torch.Tensor[] = [];
+  for (let i = 0; i < 2000; i++) {
+    terms.push(z.mul(i));
+    if (i % 3 === 2) z = terms[(i * 7919) % i].add(terms[i]);
+  }
+  for (const term of terms) s = s.add(term);
+  const begin = performance.now();
+  assert.ok(count(make_dot(s).svg(), "<g ") > 4000);
+  assert.ok(performance.now() - begin < 15_000);
   const svg = make_dot(torch.stack(many).sum()).svg();
   assert.equal(count(svg, "<g "), 2 * 800 + 400 + 3);
 });

@@ -1,4 +1,5 @@
 /** `torch.utils.viz`: pictures of the history of tensors, after torchviz (https://github.com/szagoruyko/pytorchviz). */
+import { NotImplementedError, ValueError } from "../../errors.ts";
 import { describe } from "../../shape.ts";
 import { is_tensor, type Tensor } from "../../tensor.ts";
 import { toDot } from "./dot.ts";
@@ -6,14 +7,19 @@ import { toHtml, toSvg } from "./drawing.ts";
 import { type History, historyOf } from "./history.ts";
 
 export interface MakeDotOptions {
-  /** Names of the leaves, such as those of `module.named_parameters()`. */
-  readonly params?: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>> | null;
+  /** Names of the leaves: a module, its `named_parameters()`, or tensors by name. */
+  readonly params?: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>> | HasParameters | null;
   /** Show what nodes keep besides tensors, such as dimensions. Default false. */
   readonly show_attrs?: boolean;
   /** Show the tensors that nodes keep for backward. Default false. */
   readonly show_saved?: boolean;
   /** Longer attributes are cut. Default 50. */
   readonly max_attr_chars?: number;
+}
+
+/** A module, or whatever else knows its parameters by name. */
+export interface HasParameters {
+  named_parameters(): Iterable<readonly [string, Tensor]>;
 }
 
 /** A directed graph to look at. */
@@ -38,6 +44,21 @@ export class Digraph {
     return toHtml(this.#history, options.title ?? "History of a tensor");
   }
 
+  /** Writes the picture to a file, in Node: `.svg`, `.html`, or the text for Graphviz as `.dot` or `.gv`. */
+  async save(path: string): Promise<void> {
+    const ending = /\.\w+$/.exec(path)?.[0].toLowerCase();
+    let text: string;
+    if (ending === ".svg") text = this.svg();
+    else if (ending === ".html") text = this.html();
+    else if (ending === ".dot" || ending === ".gv") text = this.source;
+    else throw new ValueError(`save() writes .svg, .html, .dot and .gv, not '${path}'`);
+    if (typeof process === "undefined") {
+      throw new NotImplementedError("save() needs a file system: use what svg(), html() or source give");
+    }
+    const { writeFile } = await import("node:fs/promises");
+    await writeFile(path, text);
+  }
+
   toString(): string {
     return this.source;
   }
@@ -45,9 +66,12 @@ export class Digraph {
 
 function namesOf(params: MakeDotOptions["params"]): Map<Tensor, string> {
   if (params === null || params === undefined) return new Map();
-  const entries = Symbol.iterator in params ? params : Object.entries(params);
+  let entries: Iterable<readonly [string, unknown]>;
+  if (Symbol.iterator in params) entries = params;
+  else if (typeof params.named_parameters === "function") entries = params.named_parameters();
+  else entries = Object.entries(params);
   const names = new Map<Tensor, string>();
-  for (const [name, tensor] of entries as Iterable<readonly [string, Tensor]>) {
+  for (const [name, tensor] of entries) {
     if (!is_tensor(tensor)) throw new TypeError(`make_dot(): parameter '${name}' is ${describe(tensor)}, not a Tensor`);
     names.set(tensor, name);
   }
@@ -63,7 +87,7 @@ function namesOf(params: MakeDotOptions["params"]): Map<Tensor, string> {
  *
  * const net = new torch.nn.Linear(3, 2);
  * const loss = net(torch.ones(4, 3)).square().mean();
- * const graph = torch.utils.viz.make_dot(loss, { params: net.named_parameters() });
+ * const graph = torch.utils.viz.make_dot(loss, { params: net });
  * console.log(graph.svg().startsWith("<svg")); // → true
  * ```
  */

@@ -34,7 +34,9 @@ const LINK_GAP = 14;
 const LAYER_GAP = 30;
 const MARGIN = 16;
 const ORDER_SWEEPS = 12;
-const POSITION_SWEEPS = 24;
+const POSITION_SWEEPS = 60;
+/** Links are led around boxes, the shortest first, until so many places are taken; the others are drawn straight. */
+const MOST_PASSING = 20_000;
 
 /** A box, or the place where a long link passes a layer. */
 interface Place {
@@ -196,8 +198,8 @@ const TRUNK = 12;
 
 function pull(a: Place, b: Place): number {
   // Long links are to be straight: their inner parts pull harder.
-  const straight = a.passing && b.passing ? 4 : 1;
-  return straight * (1 + Math.min(a.depth, b.depth));
+  const straight = a.passing && b.passing ? 8 : 1;
+  return straight * (1 + Math.min(a.depth, b.depth) ** 2);
 }
 
 function assignPositions(layers: readonly Place[][]): void {
@@ -236,6 +238,36 @@ function assignPositions(layers: readonly Place[][]): void {
   }
 }
 
+/** Where a passing place may be without touching its neighbours in the layer. */
+function room(place: Place, layer: readonly Place[]): [from: number, to: number] {
+  const left = layer[place.order - 1];
+  const right = layer[place.order + 1];
+  return [
+    left === undefined ? -Infinity : left.x + distance(left, place),
+    right === undefined ? Infinity : right.x - distance(place, right),
+  ];
+}
+
+/** Makes a long link of as few straight pieces as there is room for. */
+function straighten(stem: readonly Place[], layers: readonly Place[][]): void {
+  const passing = stem.filter((place) => place.passing);
+  for (let begin = 0; begin < passing.length; ) {
+    let [from, to] = [-Infinity, Infinity];
+    let end = begin;
+    let sum = 0;
+    for (; end < passing.length; end++) {
+      const [left, right] = room(passing[end], layers[passing[end].layer]);
+      // The first fits where it is, but for rounding.
+      if (end > begin && Math.max(from, left) > Math.min(to, right)) break;
+      from = Math.max(from, left);
+      to = Math.min(to, right);
+      sum += passing[end].x;
+    }
+    const x = Math.min(Math.max(sum / (end - begin), from), Math.max(from, to));
+    for (; begin < end; begin++) passing[begin].x = x;
+  }
+}
+
 /** Places boxes of the given sizes so that links lead downwards. Links must not form a circle. */
 export function layOut(sizes: readonly Size[], links: readonly Link[]): Layout {
   if (sizes.length === 0) return { width: 2 * MARGIN, height: 2 * MARGIN, boxes: [], routes: [] };
@@ -251,15 +283,20 @@ export function layOut(sizes: readonly Size[], links: readonly Link[]): Layout {
     layers[place.layer].push(place);
     return place;
   });
+  const spanOf = ({ from, to }: Link): number => layerOf[to] - layerOf[from];
   // Links of one box share the places that they pass: they are one stem, from which one after another branches off.
   const stems = new Map<number, Place[]>();
-  const shortestFirst = links.map((_, i) => i).sort((i, j) => layerOf[links[i].to] - layerOf[links[j].to] || i - j);
+  let places = MOST_PASSING;
+  const shortestFirst = links.map((_, i) => i).sort((i, j) => spanOf(links[i]) - spanOf(links[j]) || i - j);
   const passing: Place[][] = links.map(() => []);
   for (const i of shortestFirst) {
     const { from, to } = links[i];
     const stem = stems.get(from) ?? [boxes[from]];
     stems.set(from, stem);
     const drawn = stem.length;
+    const missing = layerOf[to] - layerOf[from] - drawn;
+    if (missing > places) continue;
+    places -= Math.max(0, missing);
     for (let layer = layerOf[from] + stem.length; layer < layerOf[to]; layer++) {
       const place = newPlace({ width: 2, height: 0 }, layer, true);
       layers[layer].push(place);
@@ -272,6 +309,8 @@ export function layOut(sizes: readonly Size[], links: readonly Link[]): Layout {
   initialOrder(layers);
   reduceCrossings(layers);
   assignPositions(layers);
+  number(layers);
+  for (const stem of stems.values()) straighten(stem, layers);
 
   let left = Infinity;
   let right = -Infinity;
@@ -290,8 +329,12 @@ export function layOut(sizes: readonly Size[], links: readonly Link[]): Layout {
     y += height + LAYER_GAP;
   }
   const at = (place: Place): Point => ({ x: place.x - left + MARGIN, y: middle[place.layer] });
-  const routes = links.map(({ to }, i) => {
+  const routes = links.map(({ from, to }, i) => {
     const points: Point[] = [];
+    if (passing[i].length === 0) {
+      const start = at(boxes[from]);
+      points.push({ x: start.x, y: start.y + boxes[from].height / 2 });
+    }
     passing[i].forEach((place, k) => {
       const { x, y: center } = at(place);
       if (!place.passing) points.push({ x, y: center + place.height / 2 });

@@ -1,5 +1,6 @@
 /** `torch.autograd.forward_ad`: forward-mode differentiation, https://pytorch.org/docs/stable/autograd.html#forward-mode-automatic-differentiation */
-import type { Scope } from "../context/scope.ts";
+import { gradMode, isForwardGradEnabled, NO_FORWARD_GRAD } from "../context/grad-mode.ts";
+import { type Scope, scope } from "../context/scope.ts";
 import { isThenable, ScopedValue } from "../context/scoped-value.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { describe } from "../shape.ts";
@@ -97,11 +98,13 @@ export function exit_dual_level(options: { readonly level?: number | null } = {}
  */
 export function make_dual(tensor: Tensor, tangent: Tensor, options: { readonly level?: number | null } = {}): Tensor {
   const level = current.get();
-  if (!level?.open || (options.level ?? 0) < 0) {
+  const number = options.level ?? 0;
+  if (!level?.open || number < 0) {
     throw new RuntimeError(
       "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first.",
     );
   }
+  if (number > 0) throw new RuntimeError("Invalid level given to _make_dual");
   for (const [name, t] of [
     ["primal", tensor],
     ["tangent", tangent],
@@ -134,11 +137,41 @@ export type UnpackedDualTensor = readonly [primal: Tensor, tangent: Tensor | nul
 
 /** Takes a tensor apart: its value without tangent (a view), and the tangent as it is. */
 export function unpack_dual(tensor: Tensor, options: { readonly level?: number | null } = {}): UnpackedDualTensor {
-  if (!is_tensor(tensor)) throw new TypeError(`unpack_dual(): argument 'dual' must be Tensor, not ${describe(tensor)}`);
-  if (!current.get()?.open || (options.level ?? 0) < 0) return unpacked(tensor, null);
-  return unpacked(primalOf(tensor).view_as(tensor), tangentOf(tensor));
+  if (!is_tensor(tensor)) {
+    throw new TypeError(`_unpack_dual(): argument 'dual' (position 1) must be Tensor, not ${describe(tensor)}`);
+  }
+  const number = options.level ?? 0;
+  if (!current.get()?.open || number < 0) return unpacked(tensor, null);
+  const tangent = tangentOf(tensor);
+  if (number > 0 && tangent !== null) throw new RuntimeError("Invalid level given to _fw_primal");
+  return unpacked(viewableOf(tensor).view_as(tensor), tangent);
+}
+
+/** The tensor without its tangent, of which a view is one of the tensor's base. */
+function viewableOf(tensor: Tensor): Tensor {
+  const primal = primalOf(tensor);
+  const view = tensor.viewInfo;
+  // A view of a base with a tangent has a part of that.
+  if (primal !== tensor && view !== null && tangentOf(view.base) === null) {
+    primal.viewInfo = view;
+    primal.gradFnVersion = tensor.gradFnVersion;
+  }
+  return primal;
 }
 
 function unpacked(primal: Tensor, tangent: Tensor | null): UnpackedDualTensor {
   return Object.assign([primal, tangent] as const, { primal, tangent });
+}
+
+/** Whether tangents are computed. */
+export function _is_fwd_grad_enabled(): boolean {
+  return isForwardGradEnabled();
+}
+
+/** Runs `body` with tangents computed, or not: then no tensor seems to have one. */
+export function _set_fwd_grad_enabled(mode: boolean): Scope;
+export function _set_fwd_grad_enabled<R>(mode: boolean, body: () => R): R;
+export function _set_fwd_grad_enabled<R>(mode: boolean, body?: () => R): unknown {
+  const next = (outside: number): number => (mode ? outside & ~NO_FORWARD_GRAD : outside | NO_FORWARD_GRAD);
+  return scope(`torch.autograd.forward_ad._set_fwd_grad_enabled(${mode})`, gradMode, next, body);
 }

@@ -42,6 +42,11 @@ function viewAs(view: Tensor, base: Tensor, baseTangent: Tensor): Tensor | null 
 
 /** Gives `tensor` a tangent, laid out in memory as the tensor is, so that views of both correspond. */
 export function setTangent(tensor: Tensor, tangent: Tensor, level: DualLevel): void {
+  if (tangentOf(tangent) !== null) {
+    throw new RuntimeError(
+      "Setting a forward grad that itself has a forward gradient at the same level0 is not supported.",
+    );
+  }
   const { sizes } = tensor;
   if (sizes.length !== tangent.sizes.length || sizes.some((size, d) => size !== tangent.sizes[d])) {
     throw new RuntimeError(
@@ -52,9 +57,14 @@ export function setTangent(tensor: Tensor, tangent: Tensor, level: DualLevel): v
 }
 
 function laidOutAs(tensor: Tensor, tangent: Tensor): Tensor {
+  const { sizes, strides } = tensor;
   const order = denseOrder(tensor);
-  // Where elements of the tensor share memory, those of its tangent need not.
-  if (order === null) return tangent;
+  if (order === null) {
+    // Where elements of the tensor share memory, those of its tangent need not.
+    if (strides.some((stride, d) => stride === 0 && sizes[d] > 1)) return tangent;
+    const span = tensor.count === 0 ? 0 : sizes.reduce((last, size, d) => last + (size - 1) * strides[d], 1);
+    return tangent.new_zeros([span]).as_strided(sizes, strides, 0).copy_(tangent);
+  }
   const back = order.map((_, d) => order.indexOf(d));
   return tangent.permute(order).clone({ memory_format: "contiguous_format" }).permute(back);
 }

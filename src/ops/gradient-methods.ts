@@ -78,6 +78,7 @@ export function detach_(self: Tensor): Tensor {
     t.gradFn = null;
     t.outputNumber = 0;
     t.leafRequiresGrad = false;
+    t.tangent = null;
   }
   return self;
 }

@@ -1,9 +1,11 @@
 /** The `out` argument: results written into a tensor of the caller's. */
+import { tangentsMayExist } from "../../autograd/dual-level.ts";
 import { checkInferenceWrite } from "../../autograd/record.ts";
+import { tangentOf } from "../../autograd/tangents.ts";
 import { checkWritable, dispatch, dispatchOut, type Primitive } from "../../dispatch.ts";
 import type { DType } from "../../dtype.ts";
 import * as dt from "../../dtype.ts";
-import { RuntimeError } from "../../errors.ts";
+import { NotImplementedError, RuntimeError } from "../../errors.ts";
 import { type Shape, sameShape } from "../../shape.ts";
 import { INFERENCE_VERSION, type Tensor } from "../../tensor.ts";
 import { isBatched } from "../../wrapping.ts";
@@ -29,6 +31,11 @@ export function intoOut(out: Tensor | null | undefined, result: Tensor): Tensor 
   if (out.requires_grad || result.requires_grad) {
     throw new RuntimeError(
       "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
+    );
+  }
+  if (tangentsMayExist() && (tangentOf(out) !== null || tangentOf(result) !== null)) {
+    throw new NotImplementedError(
+      "Trying to use forward AD with an operation that does not support it because it is an out= function",
     );
   }
   if (out.version === INFERENCE_VERSION) checkInferenceWrite();

@@ -1,8 +1,9 @@
 """Second derivatives of the golden samples of ops, made by real PyTorch. Run with a Python that has PyTorch:
 
-    python3 tools/golden-second.py IN OUT [--most N] [NAME ...]
+    python3 tools/golden-second.py IN OUT [--most N] [NAME ...]      the committed file: test/golden/ops test/golden/second.gz --most 30
 
-IN is a folder that golden-ops.py wrote (test/golden/ops, or that of a `--full` run). For every sample with gradients OUT gets
+IN is a folder that golden-ops.py wrote (test/golden/ops, or that of a `--full` run). OUT is a folder with a file {"op", "samples"}
+for each op, or one file {"ops": [{"op", "samples"}]}. A sample with gradients gets
   id       that of the sample
   first    for each gradient, whether it can be differentiated again; null where there is no gradient
   second   the gradients of those gradients, weighted by `upstream` with numbers from 5 on: first of the inputs, then of the
@@ -63,8 +64,8 @@ def doubled(v):
     return ops.mutated(v, lambda t: t.detach().double().requires_grad_(t.requires_grad) if t.is_floating_point() else t)
 
 
-def one(index, data, most):
-    blob, samples = Blob(), []
+def one(index, data, most, blob):
+    samples = []
     for sample in index["samples"]:
         if "grads" not in sample or "error" in sample:
             continue
@@ -91,7 +92,7 @@ def one(index, data, most):
         except Exception as error:
             entry["error"] = {"class": type(error).__name__, "message": str(error).strip().split("\n")[0][:300]}
         samples.append(entry)
-    return {"op": index["op"], "samples": samples}, blob
+    return {"op": index["op"], "samples": samples}
 
 
 def main():
@@ -101,17 +102,30 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--most", type=int, default=600, help="elements of the gradients of a sample")
     arguments = parser.parse_args()
-    os.makedirs(arguments.output, exist_ok=True)
     torch.set_num_threads(1)
-    for name in arguments.names or sorted(f[:-3] for f in os.listdir(arguments.input) if f.endswith(".gz")):
+    names = arguments.names or sorted(f[:-3] for f in os.listdir(arguments.input) if f.endswith(".gz"))
+
+    def made(name, blob):
         start = time.time()
+        found = one(*read(os.path.join(arguments.input, name + ".gz")), arguments.most, blob)
+        errors = {s["error"]["message"] for s in found["samples"] if "error" in s}
+        print(f"{name}: {len(found['samples'])} samples, {time.time() - start:.1f} s", *errors, sep="\n    ", flush=True)
+        return found
+
+    if arguments.output.endswith(".gz"):
+        blob = Blob()
+        every = [found for found in (made(name, blob) for name in names) if found["samples"]]
+        print(write_golden(arguments.output, {"ops": every}, blob), "bytes")
+        return
+    os.makedirs(arguments.output, exist_ok=True)
+    for name in names:
+        # PyTorch itself crashes on some inputs: every op gets a process of its own.
         child = os.fork()
         if child == 0:
-            index, blob = one(*read(os.path.join(arguments.input, name + ".gz")), arguments.most)
-            if index["samples"]:
-                write_golden(os.path.join(arguments.output, name + ".gz"), index, blob)
-                errors = {s["error"]["message"] for s in index["samples"] if "error" in s}
-                print(f"{name}: {len(index['samples'])} samples, {time.time() - start:.1f} s", *errors, sep="\n    ", flush=True)
+            blob = Blob()
+            found = made(name, blob)
+            if found["samples"]:
+                write_golden(os.path.join(arguments.output, name + ".gz"), found, blob)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         if status:

@@ -15,7 +15,7 @@ import { hasTarget, loadApi } from "./target.ts";
 
 const wanted = process.env.KINDLING_GRADCHECK;
 const all = wanted === "all";
-const MOST = all ? Number.POSITIVE_INFINITY : Number(wanted ?? 16);
+const MOST = all ? Number.POSITIVE_INFINITY : Number(wanted ?? 10);
 const SHOWN = 3;
 
 const api = await loadApi();

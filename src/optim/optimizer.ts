@@ -5,12 +5,22 @@ import { withGradMode } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { KeyError, RuntimeError, ValueError } from "../errors.ts";
 import { isOptions } from "../keywords.ts";
+import { checkedHook, type RemovableHandle } from "../nn/hooks.ts";
 import { checkKeywords } from "../ops/define/schema.ts";
 import { increment } from "../ops/memory.ts";
 import { updateTogether } from "../ops/update.ts";
 import { pythonRepr } from "../print/index.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
+import {
+  type AnyOptimizer,
+  type OptimizerHook,
+  OptimizerHooks,
+  type OptimizerStateHook,
+  type StepPostHook,
+  type StepPreHook,
+  stepWithHooks,
+} from "./hooks.ts";
 import "../ops/methods.ts";
 
 /** Options of one group of parameters; the parameters are under `params`. */
@@ -44,7 +54,7 @@ export abstract class Optimizer<O extends object> {
   readonly defaults: O;
   param_groups: ParamGroup<O>[] = [];
   readonly state: Map<Tensor, ParameterState> = new Map();
-  private readonly stepHooks: { pre: StepHook[]; post: StepHook[] } = { pre: [], post: [] };
+  private readonly hooks: OptimizerHooks = new OptimizerHooks();
 
   constructor(params: ParamsArgument<O>, defaults: O) {
     if (is_tensor(params)) {
@@ -103,10 +113,12 @@ export abstract class Optimizer<O extends object> {
   step(): undefined;
   step<R>(closure: () => R): R;
   step<R>(closure?: () => R): R | undefined {
-    for (const hook of this.stepHooks.pre) hook(this);
+    return stepWithHooks(this as AnyOptimizer, this.hooks, closure, (given) => this.stepOnce(given as typeof closure));
+  }
+
+  private stepOnce<R>(closure: (() => R) | undefined): R | undefined {
     const loss = closure === undefined ? undefined : enable_grad(closure);
     withGradMode(false, () => updateTogether(() => this.updateAll()));
-    for (const hook of this.stepHooks.post) hook(this);
     return loss;
   }
 
@@ -140,6 +152,7 @@ export abstract class Optimizer<O extends object> {
 
   /** The state in PyTorch's form; tensors are not copied. */
   state_dict(): OptimizerState {
+    for (const hook of this.hooks.stateDictPre.list()) hook(this as AnyOptimizer);
     const numbers = new Map<Tensor, number>();
     const param_groups = this.param_groups.map((group) => {
       for (const p of group.params) if (!numbers.has(p)) numbers.set(p, numbers.size);
@@ -151,7 +164,11 @@ export abstract class Optimizer<O extends object> {
       const number = numbers.get(parameter);
       if (number !== undefined && Object.keys(values).length > 0) state[number] = values;
     }
-    return { state, param_groups };
+    let state_dict: OptimizerState = { state, param_groups };
+    for (const hook of this.hooks.stateDictPost.list()) {
+      state_dict = (hook(this as AnyOptimizer, state_dict) as OptimizerState | null | undefined) ?? state_dict;
+    }
+    return state_dict;
   }
 
   /** Takes over a state in PyTorch's form: its groups' options, and copies of its tensors. */
@@ -160,6 +177,15 @@ export abstract class Optimizer<O extends object> {
       const hint = (state_dict as unknown) instanceof Promise ? ". Loading is asynchronous: await it first" : "";
       throw new TypeError(`expected the state dict of an optimizer, but got ${describe(state_dict)}${hint}`);
     }
+    let given: OptimizerState = { ...(state_dict as OptimizerState) };
+    for (const hook of this.hooks.loadStateDictPre.list()) {
+      given = (hook(this as AnyOptimizer, given) as OptimizerState | null | undefined) ?? given;
+    }
+    this.takeState(given);
+    for (const hook of this.hooks.loadStateDictPost.list()) hook(this as AnyOptimizer);
+  }
+
+  private takeState(state_dict: OptimizerState): void {
     for (const key of ["param_groups", "state"]) if (!Object.hasOwn(state_dict, key)) throw new KeyError(`'${key}'`);
     const saved = state_dict.param_groups;
     if (!Array.isArray(saved) || saved.length !== this.param_groups.length) {
@@ -195,13 +221,29 @@ export abstract class Optimizer<O extends object> {
     for (const [parameter, values] of state) this.state.set(parameter, values);
   }
 
-  /** Calls `hook(optimizer)` before each step. */
-  register_step_pre_hook(hook: StepHook): { remove(): void } {
-    return register(this.stepHooks.pre, hook);
+  /** Calls `hook(optimizer, args, kwargs)` before each step; it may return a pair of other arguments. */
+  register_step_pre_hook(hook: StepPreHook): RemovableHandle {
+    return this.hooks.pre.add(checkedHook(hook));
   }
-  /** Calls `hook(optimizer)` after each step. */
-  register_step_post_hook(hook: StepHook): { remove(): void } {
-    return register(this.stepHooks.post, hook);
+  /** Calls `hook(optimizer, args, kwargs)` after each step. */
+  register_step_post_hook(hook: StepPostHook): RemovableHandle {
+    return this.hooks.post.add(checkedHook(hook));
+  }
+  /** Calls `hook(optimizer)` before `state_dict` reads the state. */
+  register_state_dict_pre_hook(hook: OptimizerHook, options: boolean | Prepend = {}): RemovableHandle {
+    return this.hooks.stateDictPre.add(checkedHook(hook), prepends(options));
+  }
+  /** Calls `hook(optimizer, state_dict)` with what `state_dict` is about to return; it may return another state. */
+  register_state_dict_post_hook(hook: OptimizerStateHook, options: boolean | Prepend = {}): RemovableHandle {
+    return this.hooks.stateDictPost.add(checkedHook(hook), prepends(options));
+  }
+  /** Calls `hook(optimizer, state_dict)` before a state is loaded, with a shallow copy of it; it may return another. */
+  register_load_state_dict_pre_hook(hook: OptimizerStateHook, options: boolean | Prepend = {}): RemovableHandle {
+    return this.hooks.loadStateDictPre.add(checkedHook(hook), prepends(options));
+  }
+  /** Calls `hook(optimizer)` when a state is loaded. */
+  register_load_state_dict_post_hook(hook: OptimizerHook, options: boolean | Prepend = {}): RemovableHandle {
+    return this.hooks.loadStateDictPost.add(checkedHook(hook), prepends(options));
   }
 
   /** PyTorch's text. */
@@ -221,16 +263,13 @@ export abstract class Optimizer<O extends object> {
   }
 }
 
-type StepHook = (optimizer: Optimizer<never> | Optimizer<object>) => void;
+interface Prepend {
+  /** Run before the hooks that are there. */
+  readonly prepend?: boolean;
+}
 
-function register(list: StepHook[], hook: StepHook): { remove(): void } {
-  list.push(hook);
-  return {
-    remove: () => {
-      const at = list.indexOf(hook);
-      if (at >= 0) list.splice(at, 1);
-    },
-  };
+function prepends(options: boolean | Prepend): boolean {
+  return typeof options === "boolean" ? options : (options.prepend ?? false);
 }
 
 /** A state tensor for `parameter`: its dtype, except for the count of steps. */

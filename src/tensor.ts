@@ -197,11 +197,11 @@ export class Tensor {
   }
   set requires_grad(value: boolean) {
     if (typeof value !== "boolean") throw new RuntimeError("requires_grad must be a bool");
-    if (this.grad_fn !== null) {
-      if (value) return;
-      throw new RuntimeError(
-        "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().",
-      );
+    // A view whose base was changed is asked for no new history here.
+    if (this.gradFn !== null) {
+      const hint =
+        " If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach().";
+      throw new RuntimeError(`you can only change requires_grad flags of leaf variables.${value ? "" : hint}`);
     }
     if (value && !this.dtype.is_floating_point) {
       throw new RuntimeError(

@@ -32,8 +32,9 @@ export class AccumulateGrad extends Node {
 
   /** `owned`: no other tensor shares the gradient's storage, so it may become `.grad` itself. */
   accumulate(grad: Tensor | null, owned: boolean): void {
-    if (grad === null) return;
     const variable = this.variable;
+    // It may have been told since that it needs none.
+    if (grad === null || !variable.leafRequiresGrad) return;
     const before = variable.gradient;
     if (before === null) {
       if (owned && !isRecording() && obeysLayout(grad, variable)) {
@@ -70,9 +71,18 @@ function obeysLayout(grad: Tensor, variable: Tensor): boolean {
 /** A copy of `grad` with the layout that the contract asks for. */
 function cloneLike(grad: Tensor, variable: Tensor): Tensor {
   const order = variable.contiguousLayout ? null : denseOrder(variable);
+  // Recorded, it is a copy into new memory, as in PyTorch.
+  if (isRecording()) {
+    if (order === null) return grad.new_empty(grad.sizes).copy_(grad);
+    const memory = grad.new_empty(order.map((d) => grad.sizes[d]));
+    return memory.permute(inverse(order)).detach().copy_(grad);
+  }
   if (order === null) return grad.clone({ memory_format: "contiguous_format" });
-  const back = order.map((_, d) => order.indexOf(d));
-  return grad.permute(order).clone({ memory_format: "contiguous_format" }).permute(back);
+  return grad.permute(order).clone({ memory_format: "contiguous_format" }).permute(inverse(order));
+}
+
+function inverse(order: readonly number[]): number[] {
+  return order.map((_, d) => order.indexOf(d));
 }
 
 /** The accumulator of a leaf, made on first use. */

@@ -4,7 +4,7 @@ import { namedArguments } from "../keywords.ts";
 import { describe, numelOf, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { isTransforming } from "../wrapping.ts";
-import { edgeOf, type GradientTarget, runBackward } from "./engine.ts";
+import { type GradientTarget, runBackward } from "./engine.ts";
 import { GradientEdge, type InputMetadata, Node } from "./node.ts";
 import { zerosFor } from "./zeros.ts";
 
@@ -78,8 +78,8 @@ function rootGradients(roots: readonly GradientTarget[], given: unknown): (Tenso
 }
 
 /** The gradient of what the outputs do not depend on. */
-function unused(target: GradientTarget): Tensor | null {
-  if (is_tensor(target)) return target.detach().new_zeros(target.sizes);
+function unused(target: GradientTarget, createGraph: boolean): Tensor | null {
+  if (is_tensor(target)) return target.detach().new_zeros(target.sizes).requires_grad_(createGraph);
   const metadata = metadataOf(target);
   return metadata && zerosFor(metadata);
 }
@@ -173,9 +173,6 @@ export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]):
     );
   }
   if (wanted.length === 0) throw new RuntimeError("`inputs` argument to `grad()` cannot be empty.");
-  for (const input of wanted) {
-    if (edgeOf(input) === null) throw new RuntimeError("One of the differentiated Tensors does not require grad");
-  }
   const results = runBackward(roots, rootGradients(roots, values.grad_outputs), {
     createGraph,
     retainGraph,
@@ -184,7 +181,7 @@ export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]):
   });
   return results.map((g, i) => {
     if (g !== null) return g;
-    if (materialize) return unused(wanted[i]);
+    if (materialize) return unused(wanted[i], createGraph);
     if (allowUnused) return null;
     throw new RuntimeError(
       `The differentiated Tensor at index ${i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.`,

@@ -23,6 +23,7 @@ class Task {
   /** Whether the engine alone refers to the gradient's storage. */
   readonly owned: boolean[];
   needed = true;
+  onlyRoot = false;
   /** For each result of the node, whether no other tensor shares its storage; null where that is not known. */
   fresh: boolean[] | null = null;
   captures: { output: number; position: number }[] | null = null;
@@ -66,6 +67,7 @@ export function runBackward(
     rootTasks.push(taskOf(tasks, edge.node));
     rootTasks[i].grads[edge.output] = sumOf(rootTasks[i].grads[edge.output], rootGrads[i]);
   }
+  if (roots.length === 1) rootTasks[0].onlyRoot = true;
   countDependencies(tasks, rootTasks);
   const captured: (Tensor | null)[] = [];
   if (options.inputs !== undefined) markNeeded(tasks, options.inputs, captured, options.accumulate);
@@ -132,14 +134,21 @@ function markNeeded(
   const stack: Node[] = [];
   inputs.forEach((input, position) => {
     captured.push(null);
-    const edge = edgeOf(input);
-    if (edge === null) {
-      throw new RuntimeError("One of the differentiated Tensors does not require grad");
+    if (is_tensor(input) && !input.requires_grad) {
+      throw new RuntimeError(
+        accumulate
+          ? "can't retain_grad on Tensor that has requires_grad=False"
+          : "One of the differentiated Tensors does not require grad",
+      );
     }
+    const edge = edgeOf(input);
+    // A view of a leaf that was made before the leaf required a gradient.
+    if (edge === null) return;
+    // Also where the gradient does not get there.
+    if (accumulate && is_tensor(input) && !(edge.node instanceof AccumulateGrad)) retainGradient(input, edge);
     const task = tasks.get(edge.node);
     if (task === undefined) return;
     if (accumulate) {
-      if (is_tensor(input) && !(edge.node instanceof AccumulateGrad)) retainGradient(input, edge);
       stack.push(edge.node);
       return;
     }
@@ -190,8 +199,9 @@ function runTask(
 ): void {
   const node = task.node;
   if (!task.needed) {
-    // Only a gradient that goes no further is captured after the tensor's hooks have changed it, as in PyTorch.
-    if (task.captures !== null) {
+    // Only a gradient that goes no further is captured after the tensor's hooks have changed it, as in PyTorch, which also
+    // runs those of a single root.
+    if (task.captures !== null || task.onlyRoot) {
       runTensorHooks(task);
       if (node.retained !== null) retain(task);
       capture(task, captured);

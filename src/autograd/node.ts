@@ -63,6 +63,9 @@ export abstract class Node {
   /** How many outputs the operation had. */
   abstract readonly outputCount: number;
 
+  /** The shape of an output, where the node keeps it. */
+  outputShape?(output?: number): readonly number[];
+
   /** Gradients of the inputs from those of the outputs. */
   abstract apply(grads: Gradients): Gradients;
 
@@ -105,9 +108,9 @@ export abstract class Node {
   }
 }
 
-/** `Exp` for `ExpBackward0`: what PyTorch's messages call an operation. */
+/** `Exp` for `ExpBackward0`, `Max1` for `MaxBackward1`: what PyTorch's messages call an operation. */
 export function operationName(node: Node): string {
-  return node.name().replace(/Backwards?\d*$/, "");
+  return node.name().replace(/Backward0?(\d*)$/, "$1");
 }
 
 export function releasedError(): RuntimeError {

@@ -38,6 +38,8 @@ export interface DifferentiableOp<A> {
   readonly gradient: (grads: Gradients, context: GradientContext<A>) => Gradients;
   /** How many edges to nothing follow those of the inputs: numbers that PyTorch takes for tensors. */
   readonly numberEdges?: number;
+  /** PyTorch keeps a number among the operands as a tensor: backward lets go of it, and does not run again. */
+  readonly runsOnce?: boolean;
   /** Which outputs of several have a gradient; all floating-point ones if absent. */
   readonly differentiableOutputs?: readonly boolean[];
 }
@@ -128,7 +130,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   dtype(i: number): DType {
     return this.inputDTypes[i];
   }
-  outputShape(i = 0): Shape {
+  override outputShape(i = 0): Shape {
     return this.outputShapes[i];
   }
   outputDType(i = 0): DType {
@@ -139,6 +141,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override apply(grads: Gradients): Gradients {
+    if (this.savedInputs === null && this.op.runsOnce) throw releasedError();
     // A run that threw may have left something.
     this.unpacked = null;
     const results = this.runFormula(grads);
@@ -178,7 +181,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   override release(): void {
     this.unpacked = null;
     // What saved nothing can run again, as in PyTorch.
-    if (releaseAll(this.savedInputs)) this.savedInputs = null;
+    if (releaseAll(this.savedInputs) || this.op.runsOnce) this.savedInputs = null;
     if (releaseAll(this.savedOutputs)) this.savedOutputs = null;
   }
 }

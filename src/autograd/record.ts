@@ -14,7 +14,8 @@ import { SavedTensor } from "./saved-tensor.ts";
 export function gradientEdge(tensor: Tensor): Edge | null {
   const node = currentGradFn(tensor);
   if (node !== null) return { node, output: tensor.outputNumber };
-  return tensor.requires_grad ? { node: gradientAccumulator(tensor), output: 0 } : null;
+  // A view of a leaf that was made before the leaf required a gradient has nowhere to send one.
+  return tensor.leafRequiresGrad ? { node: gradientAccumulator(tensor), output: 0 } : null;
 }
 
 export interface Edge {
@@ -42,10 +43,16 @@ function currentGradFn(tensor: Tensor): Node | null {
   if (view === null || tensor.gradFnVersion === tensor.version.value) return tensor.gradFn;
   if (tensor.gradFn === null && !view.base.requires_grad) return null;
   if (view.creation !== "ordinary") throw viewChangedError(tensor, view.creation, true);
-  tensor.gradFn = new ViewOfBase(view.base, tensor);
-  tensor.outputNumber = 0;
-  tensor.gradFnVersion = tensor.version.value;
+  remakeHistory(tensor, view.base);
   return tensor.gradFn;
+}
+
+function remakeHistory(view: Tensor, base: Tensor): void {
+  const before = view.gradFn;
+  view.gradFn = new ViewOfBase(base, view);
+  view.outputNumber = 0;
+  view.gradFnVersion = view.version.value;
+  moveRetained(view, before, view.gradFn, 0);
 }
 
 interface Geometry {
@@ -185,7 +192,7 @@ export function makeNode<A>(
   for (let i = 0; i < n; i++) {
     const t = inputs[i];
     let node = currentGradFn(t);
-    if (node === null && t.requires_grad) node = gradientAccumulator(t);
+    if (node === null && t.leafRequiresGrad) node = gradientAccumulator(t);
     nextNodes[i] = node;
     nextOutputs[i] = t.gradFn === null ? 0 : t.outputNumber;
     if (node !== null) mask |= masks[i < masks.length ? i : masks.length - 1];
@@ -252,11 +259,12 @@ function checkHistory(self: Tensor): void {
   const view = self.viewInfo;
   if (view !== null) {
     if (view.creation !== "ordinary") throw viewChangedError(self, view.creation, false);
-    if (self.requires_grad && view.base.is_leaf) {
+    if (self.requires_grad && view.base.gradFn === null) {
       throw new RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.");
     }
   }
-  if (self.requires_grad && self.is_leaf) {
+  // Also a view of what was no leaf's view when the view was made, whose history has not been asked for since.
+  if (self.requires_grad && self.gradFn === null) {
     throw new RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.");
   }
 }
@@ -309,9 +317,7 @@ export function rebaseHistory(self: Tensor, node: Node, output = 0, input = 0): 
   base.outputNumber = 0;
   moveRetained(base, before, base.gradFn, 0);
   // Any view of the base, this one too, finds its version changed and derives its history from the base's.
-  self.gradFn = new ViewOfBase(base, self);
-  self.outputNumber = 0;
-  self.gradFnVersion = self.version.value;
+  remakeHistory(self, base);
 }
 
 /** `retain_grad` keeps the gradient of the tensor as it now is; other hooks stay with the value that they were put on. */

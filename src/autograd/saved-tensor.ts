@@ -44,20 +44,24 @@ interface Packed {
   readonly accumulator: Node | null;
 }
 
+/** In place of an output's number, for inputs that are leaves and for inputs that are not. */
+const LEAF_INPUT = -1;
+const COMPUTED_INPUT = -2;
+
 /** A tensor kept for backward, with the version it had: PyTorch's `SavedTensor`. */
 export class SavedTensor {
   private tensor: Tensor | null;
   private readonly version: number;
-  /** Which output of the node that saves it the tensor is; -1 for an input. */
+  /** Which output of the node that saves it the tensor is; less than 0 for an input. */
   private readonly output: number;
   private packed: Packed | null = null;
 
   /** For an output, `maker` is the node that saves it. */
-  constructor(tensor: Tensor, output = -1, maker: Node | null = null) {
+  constructor(tensor: Tensor, output: number = LEAF_INPUT, maker: Node | null = null) {
     if (tensor.version.inference) throw inferenceSavedError();
     this.tensor = tensor;
     this.version = tensor.version.value;
-    this.output = output;
+    this.output = output < 0 && tensor.gradFn !== null ? COMPUTED_INPUT : output;
     const hooks = savedTensorHooks.get();
     if (hooks !== null) {
       if (output >= 0 && maker !== null && tensor.gradFn === null) {
@@ -131,13 +135,20 @@ export class SavedTensor {
       if (this.packed === null) throw releasedError();
       return restore(this.packed, node);
     }
+    if (output === COMPUTED_INPUT && tensor.gradFn === null) {
+      throw new RuntimeError(
+        "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, please use out-of-place `.detach()` instead",
+      );
+    }
     if (tensor.version.value !== this.version) {
       const maker = output >= 0 ? node : tensor.grad_fn;
       const which = maker
         ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
         : "";
+      // An op that changed the shape in place has not changed that of the output that was saved.
+      const sizes = (output >= 0 && node?.outputShape?.(output)) || tensor.sizes;
       throw new RuntimeError(
-        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${tensor.sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${hint()}`,
+        `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${hint()}`,
       );
     }
     if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;

@@ -51,7 +51,9 @@ const PRODUCT_NAMES = ["v", "create_graph", "strict"];
  * another way.
  */
 function prepared(inputs: readonly Tensor[], createGraph: boolean, needGraph: boolean): Tensor[] {
-  return inputs.map((t) => (createGraph && t.requires_grad ? t.view_as(t) : t.detach().requires_grad_(needGraph)));
+  return withGradMode(true, () =>
+    inputs.map((t) => (createGraph && t.requires_grad ? t.view_as(t) : t.detach().requires_grad_(needGraph))),
+  );
 }
 
 /** Results without history, unless it was asked for. */

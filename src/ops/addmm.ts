@@ -248,7 +248,7 @@ function requireExpandable(self: Tensor, sizes: Shape): void {
   const lead = sizes.length - self.sizes.length;
   if (lead < 0) {
     throw new RuntimeError(
-      `expand(torch.Tensor{${shapeText(self.sizes)}}, size=${shapeText(sizes)}): the number of sizes provided (${sizes.length}) must be greater or equal to the number of dimensions in the tensor (${self.sizes.length})`,
+      `expand(torch.${dt.scalarTypeName(self.dtype)}Tensor{${shapeText(self.sizes)}}, size=${shapeText(sizes)}): the number of sizes provided (${sizes.length}) must be greater or equal to the number of dimensions in the tensor (${self.sizes.length})`,
     );
   }
   for (let d = sizes.length - 1; d >= lead; d--) {

@@ -82,6 +82,7 @@ export const mul: Binary = binary("mul", {
   kernel: (a, b, _, { type }) => (type === "bool" ? a.and(b) : a.mul(b)),
   gradients: [(g, c) => g.mul(c.operand(1)), (g, c) => g.mul(c.operand(0))],
   saves: [[1], [0]],
+  keepsNumbers: true,
 });
 
 export const subtract: Binary<AlphaOption> = sub;
@@ -96,6 +97,7 @@ const trueDivide = binary("div", {
     (g, c) => g.neg().mul(divide(divide(c.operand(0), c.operand(1)), c.operand(1))),
   ],
   saves: [[1], [0, 1]],
+  keepsNumbers: true,
 });
 
 /** A quotient rounded to a whole number, in the common type of the operands. Its gradient is 0. */

@@ -175,7 +175,7 @@ export function cpu(self: Tensor): Tensor {
 
 const copyOp: Primitive<null> = {
   name: "copy_",
-  nodeName: "CopyBackwards",
+  nodeName: "torch::autograd::CopyBackwards",
   compute: (inputs, _, out) => {
     const [self, source] = inputs;
     const target = out ?? allocate(self.dtype, self.sizes);

@@ -1,17 +1,19 @@
 /** Views with dimensions added, removed, merged, or in another order, and their in-place forms, which change only metadata. */
 
-import { checkInplace, setHistory } from "../autograd/record.ts";
+import { NotImplementedNode } from "../autograd/not-implemented.ts";
+import { checkInplace, gradientEdge, rebaseHistory, setHistory } from "../autograd/record.ts";
 import { isRecording } from "../context/grad-mode.ts";
+import { cppTypeName } from "../dtype.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
-import { normalizeDim, normalizeDims, numelOf, type Shape, shapeText } from "../shape.ts";
+import { contiguousStrides, normalizeDim, normalizeDims, numelOf, type Shape, shapeText } from "../shape.ts";
 import { heap, Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
+import { alias, stridedView } from "./as-strided.ts";
 import { again, alongDims } from "./define/batch.ts";
 import { type PrimitiveSpec, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
 import { checkSizes } from "./tensor-options.ts";
-import { as_strided } from "./views.ts";
 
 /** Gives `self` the geometry and the history of `make()`, a view of it. */
 function become(self: Tensor, make: () => Tensor): Tensor {
@@ -62,7 +64,7 @@ export function squeeze(self: Tensor, dim?: number | Shape): Tensor {
 
 /** `as_strided` of this very tensor. */
 export function as_strided_(self: Tensor, size: Shape, stride: Shape, storage_offset?: number | null): Tensor {
-  return become(self, () => as_strided(self, size, stride, storage_offset));
+  return become(self, () => stridedView(self, size, stride, storage_offset, true));
 }
 
 /** `squeeze` of this very tensor. */
@@ -198,7 +200,7 @@ export function movedim(self: Tensor, source: number | Shape, destination: numbe
   if (new Set(targets).size !== targets.length) {
     throw new RuntimeError(`movedim: repeated dim in \`destination\` (${shapeText(to)})`);
   }
-  if (rank === 0) return x.permute([]);
+  if (rank === 0) return alias(x);
   const order = new Array<number>(rank).fill(-1);
   targets.forEach((d, i) => {
     order[d] = sources[i];
@@ -302,6 +304,44 @@ export function resize_(self: Tensor, ...size: (number | Shape)[]): Tensor {
   return x;
 }
 
+/**
+ * Makes this tensor read the memory of `source` (none: an empty one), in its shape, or from `storage_offset` with a size and
+ * strides of its own. Nothing can be differentiated through this.
+ */
+export function set_(
+  self: Tensor,
+  source?: Tensor | null,
+  storage_offset?: number,
+  size?: Shape,
+  stride?: Shape,
+): Tensor {
+  const [x, from, offset, sizes, strides] = bind(
+    "set_(Tensor self, Tensor? source=None, int storage_offset=0, int[]? size=None, int[]? stride=None)",
+    [self, source, storage_offset, size, stride],
+  ) as [Tensor, Tensor | null, number, Shape | null, Shape | null];
+  if (from !== null && from.dtype !== x.dtype) {
+    throw new RuntimeError(
+      `Could not set tensor of type ${cppTypeName(from.dtype)} to a tensor of type ${cppTypeName(x.dtype)}`,
+    );
+  }
+  const recorded = isRecording() && (x.requires_grad || (from?.requires_grad ?? false));
+  checkInplace(x, recorded);
+  const edges = [x, ...(from === null ? [] : [from])].map(gradientEdge);
+  const memory = from ?? x.new_empty([0]);
+  const whole =
+    sizes === null ? memory : memory.detach().as_strided(sizes, strides ?? contiguousStrides(sizes), offset);
+  x.storage = memory.storage;
+  x.storage.kept = true;
+  x.sizes = whole.sizes;
+  x.strides = whole.strides;
+  x.offset = whole.offset;
+  x.count = whole.count;
+  x.contiguousLayout = whole.contiguousLayout;
+  x.version.value++;
+  if (recorded) rebaseHistory(x, new NotImplementedNode("set_", edges));
+  return x;
+}
+
 Object.defineProperty(Tensor.prototype, "T", {
   get(this: Tensor): Tensor {
     return this.permute(this.sizes.map((_, i) => this.sizes.length - 1 - i));
@@ -309,6 +349,7 @@ Object.defineProperty(Tensor.prototype, "T", {
 });
 Object.defineProperty(Tensor.prototype, "mT", {
   get(this: Tensor): Tensor {
+    if (this.sizes.length === 0) return this;
     if (this.sizes.length < 2) {
       throw new RuntimeError(
         `tensor.mT is only supported on matrices or batches of matrices. Got ${this.sizes.length}-D tensor.`,

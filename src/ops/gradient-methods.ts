@@ -3,7 +3,7 @@ import { type AccumulateGrad, dropGradient, gradientAccumulator } from "../autog
 import { type BackwardCallOptions, type OneOrMore, backward as runBackward } from "../autograd/backward.ts";
 import { retainGradient } from "../autograd/engine.ts";
 import { gradientEdge } from "../autograd/record.ts";
-import { pushRemovable, type RemovableHandle } from "../autograd/removable-handle.ts";
+import { pushRemovable, RemovableHandle } from "../autograd/removable-handle.ts";
 import { is_inference_mode_enabled } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -39,7 +39,8 @@ export function requires_grad_(self: Tensor, requires_grad: boolean | { requires
     boolean,
   ];
   refuseInTransformation("requires_grad_");
-  self.requires_grad = value;
+  // What was computed from something that requires a gradient does so anyway.
+  if (!value || self.gradFn === null) self.requires_grad = value;
   return self;
 }
 
@@ -87,15 +88,19 @@ export function detach_(self: Tensor): Tensor {
 export function retain_grad(self: Tensor): void {
   refuseInTransformation("retain_grad");
   if (!self.requires_grad) throw new RuntimeError("can't retain_grad on Tensor that has requires_grad=False");
+  if (self.gradFn === null) return;
   const edge = gradientEdge(self);
-  if (edge !== null && !self.is_leaf) retainGradient(self, edge);
+  if (edge !== null) retainGradient(self, edge);
 }
 
 /** Calls `hook` with the gradient of this tensor whenever it is computed; the hook may return another gradient. */
 export function register_hook(self: Tensor, hook: (grad: Tensor) => unknown): RemovableHandle {
   checkHook(hook);
   const edge = gradientEdge(self);
-  if (edge === null) throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
+  if (edge === null) {
+    if (self.requires_grad) return new RemovableHandle(() => {});
+    throw new RuntimeError("cannot register a hook on a tensor that doesn't require gradient");
+  }
   const hooks = (edge.node.tensorHooks ??= []);
   const entry = { output: edge.output, hook: hook as (grad: Tensor) => Tensor | null | undefined };
   return pushRemovable(hooks, entry);

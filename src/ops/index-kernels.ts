@@ -140,8 +140,12 @@ export const maskedSelectOp = primitive<{ shape: Shape }>({
     gatherInto(out, flat, flatAccess(positions, flat.count));
     return out;
   },
-  saves: [[1]],
-  gradient: (g, c) => [g.new_zeros(c.attrs.shape).masked_scatter(c.input(1), g), null],
+  // The input too, though only for its shape: PyTorch notices when it was changed. So it is with the ops below.
+  saves: [[0, 1]],
+  gradient: (g, c) => {
+    c.input(0);
+    return [g.new_zeros(c.attrs.shape).masked_scatter(c.input(1), g), null];
+  },
 });
 
 /** Writes the first elements of the source (input 2) where the mask (input 1) is true. */
@@ -191,19 +195,19 @@ export const takeOp = primitive<null>({
     gatherInto(out, flat, { ...flatAccess(index, flat.count) });
     return out;
   },
-  saves: [[1]],
-  gradient: (g, c) => [g.new_zeros(c.shape(0)).put(c.input(1), g, true), null],
+  saves: [[0, 1]],
+  gradient: (g, c) => [g.new_zeros(c.input(0).sizes).put(c.input(1), g, true), null],
 });
 
 /** Writes the source (input 2) at row-major positions (input 1). */
 export const putOp = writing<{ accumulate: boolean }>(
   {
     name: "put",
-    saves: [[1], [], [1]],
+    saves: [[1], [], [1, 2]],
     gradient: (g, c) => [
       c.needs(0) ? (c.attrs.accumulate ? g : g.put(c.input(1), g.new_zeros(c.input(1).shape), false)) : null,
       null,
-      c.needs(2) ? g.take(c.input(1)).reshape(c.shape(2)) : null,
+      c.needs(2) ? g.take(c.input(1)).reshape(c.input(2).sizes) : null,
     ],
   },
   (target, [, index, source], { accumulate }) => {

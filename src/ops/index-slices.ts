@@ -87,9 +87,11 @@ function sliceWrite(target: Tensor, [, index, source]: readonly Tensor[], { dim,
 const indexAddOp = writing<AlongAttrs>(
   {
     name: "index_add",
-    saves: [[], [], [1]],
+    // The source too, though only for its shape: PyTorch notices when it was changed.
+    saves: [[], [], [1, 2]],
     gradient: (g, c) => {
       if (!c.needs(2)) return [g, null, null];
+      c.input(2);
       const read = g.index_select(c.attrs.dim, c.input(1)).reshape(c.shape(2));
       return [g, null, c.attrs.alpha === 1 ? read : read.mul(c.attrs.alpha)];
     },
@@ -162,11 +164,11 @@ export function index_add_(self: Tensor, dim: number, index: Tensor, source: Ten
 const indexCopyOp = writing<AlongAttrs>(
   {
     name: "index_copy",
-    saves: [[1], [], [1]],
+    saves: [[1], [], [1, 2]],
     gradient: (g, c) => [
       c.needs(0) ? g.index_fill(c.attrs.dim, c.input(1), 0) : null,
       null,
-      c.needs(2) ? g.index_select(c.attrs.dim, c.input(1)).reshape(c.shape(2)) : null,
+      c.needs(2) ? g.index_select(c.attrs.dim, c.input(1)).reshape(c.input(2).sizes) : null,
     ],
   },
   sliceWrite,

@@ -3,6 +3,7 @@ import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, describe, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { alias } from "./as-strided.ts";
 import { scalarTensor } from "./copy.ts";
 import { intoOut } from "./define/out.ts";
 import type { Operand } from "./define/promote.ts";
@@ -62,7 +63,8 @@ function applyViews(self: Tensor, given: readonly TensorIndex[]): { view: Tensor
       const step = item.step ?? 1;
       if (step === 0) throw new ValueError("slice step cannot be zero");
       // As in PyTorch, a slice of everything is no view of its own.
-      const all = (item.start === null || item.start === 0) && item.end === null && step === 1;
+      const all =
+        (item.start === null || item.start === 0) && (item.end === null || item.end === view.sizes[dim]) && step === 1;
       if (!all) view = view.slice(dim, item.start, item.end, step);
       dim++;
     } else if (item instanceof Tensor) {
@@ -152,7 +154,7 @@ export function index(self: Tensor, indices: TensorIndex | readonly TensorIndex[
   const { view, advanced } = applyViews(self, asList(indices));
   if (advanced !== null) return indexOp([view, ...advanced.tensors], { dims: advanced.dims });
   // PyTorch gives a new tensor even where nothing is selected.
-  return view === self ? self.view(self.sizes) : view;
+  return view === self ? alias(self) : view;
 }
 
 /** `x[i]`: a view of the slice `i` of the first dimension; further numbers select in the next dimensions. */
@@ -201,6 +203,7 @@ export function index_put_(
   const { view, advanced } = applyViews(x, items);
   if (advanced === null) {
     if (add) view.add_(value);
+    else if (value.sizes.length === 0 && view.sizes.length > 0) view.fill_(value);
     else view.copy_(value);
     return x;
   }

@@ -308,7 +308,7 @@ function matmulOf(a: Tensor, b: Tensor): Tensor {
   }
   if (ra === 1 && rb === 1) return dot(a, b);
   if (ra === 2 && rb === 1) return mv(a, b);
-  if (ra === 1 && rb === 2) return mm(a.unsqueeze(0), b).squeeze(0);
+  if (ra === 1 && rb === 2) return mm(a.unsqueeze(0), b).squeeze_(0);
   if (ra === 2 && rb === 2) return mm(a, b);
   // A stack times one matrix or vector is one product of a taller matrix.
   if (rb <= 2) return foldedProduct(a, b);

@@ -413,11 +413,12 @@ function runningExtreme(name: "cummax" | "cummin", sign: 1 | -1): RunningExtreme
     name,
     compute: ([x], { dim }) => extremes(x, dim, sign),
     gradient: (g, c) => {
-      const shape = c.shape(0);
+      const shape = c.input(0).sizes;
       if (shape.length === 0) return [g];
       return [g.new_zeros(shape).scatter_add(c.attrs.dim, c.output(1), g)];
     },
-    saves: [[RESULT + 1]],
+    // The input only for its shape: PyTorch notices when it was changed.
+    saves: [[0, RESULT + 1]],
   });
   const named = valuesAndIndices(name);
   return (self, dim, options) => {

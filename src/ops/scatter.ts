@@ -32,8 +32,9 @@ const gatherOp = primitive<{ dim: number }>({
     gatherInto(atLeast1(out), atLeast1(x), alongDim(atLeast1(x), dim, atLeast1(index)));
     return out;
   },
-  saves: [[1]],
-  gradient: (g, c) => [g.new_zeros(c.shape(0)).scatter_add(c.attrs.dim, c.input(1), g), null],
+  // The input only for its shape: PyTorch notices when it was changed.
+  saves: [[0, 1]],
+  gradient: (g, c) => [g.new_zeros(c.input(0).sizes).scatter_add(c.attrs.dim, c.input(1), g), null],
 });
 
 /** The elements of `self` at the places that `index` says along `dim`; the result has the shape of `index`. */

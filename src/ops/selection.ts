@@ -7,7 +7,7 @@ import { constant, type Expr } from "../ir/expr.ts";
 import { Tensor } from "../tensor.ts";
 import { zerosLike } from "./copy.ts";
 import { type BinaryFunction, binary } from "./define/binary.ts";
-import { type PointwiseContext, PointwiseOp } from "./define/pointwise.ts";
+import { type PointwiseContext, PointwiseOp, type PointwiseSpec } from "./define/pointwise.ts";
 import { type Operand, resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { type OutOption, withoutInplace } from "./define/unary.ts";
@@ -115,13 +115,16 @@ export const masked_fill: MaskedFill = Object.assign(
   },
 );
 
-const fillOp = new PointwiseOp({
+const fillSpec: PointwiseSpec = {
   name: "fill",
-  allowsOverlap: true,
   operands: 2,
   kernel: ([, value]) => value,
   gradients: [(g) => zerosLike(g), (g) => g],
-});
+};
+// PyTorch numbers the overloads: a number, a tensor; then the same in place.
+const fillOp = new PointwiseOp({ ...fillSpec, overload: ([, number]) => (number ? 0 : 1) });
+const fillWithNumberOp = new PointwiseOp({ ...fillSpec, nodeName: "FillBackward2", allowsOverlap: true });
+const fillWithTensorOp = new PointwiseOp({ ...fillSpec, nodeName: "FillBackward3" });
 
 function fillOperands(self: Tensor, value: Operand): Operand[] {
   if (value instanceof Tensor) {
@@ -148,7 +151,9 @@ export const fill: Fill = Object.assign(
   {
     inplace: (self: Tensor, value: Operand | { value: Operand }): Tensor => {
       const [x, v] = bind("fill_(Tensor self, Operand value)", [self, value]) as [Tensor, Operand];
-      return fillOp.callInplace(fillOperands(x, v), { compute: x.dtype });
+      return (v instanceof Tensor ? fillWithTensorOp : fillWithNumberOp).callInplace(fillOperands(x, v), {
+        compute: x.dtype,
+      });
     },
   },
 );
@@ -175,7 +180,7 @@ function clampKernel(x: Expr, bounds: readonly Expr[], variant: string): Expr {
   return variant === "min" ? x.max(bounds[0]) : x.min(bounds[0]);
 }
 
-const clampOp: PointwiseOp = new PointwiseOp({
+const clampSpec: PointwiseSpec = {
   name: "clamp",
   overload: ([, ...bounds]) => (bounds.includes(true) ? 1 : 0),
   operands: 3,
@@ -199,7 +204,12 @@ const clampOp: PointwiseOp = new PointwiseOp({
     [0, 1, 2],
     [0, 1, 2],
   ],
-});
+};
+const clampOp: PointwiseOp = new PointwiseOp(clampSpec);
+const oneBound = (name: string): PointwiseOp =>
+  new PointwiseOp({ ...clampSpec, name, overload: ([, bound]) => (bound ? 0 : 1) });
+const clampMinOp = oneBound("clamp_min");
+const clampMaxOp = oneBound("clamp_max");
 
 function operandsOf(c: PointwiseContext): Operand[] {
   const list = [c.operand(0), c.operand(1)];
@@ -318,17 +328,18 @@ interface OneBound {
 
 function declareOneBound(bound: "min" | "max"): OneBound {
   const name = `clamp_${bound}`;
+  const op = bound === "min" ? clampMinOp : clampMaxOp;
   const call = (self: Tensor, limit: Operand | ClampOptions, options?: OutOption): Tensor => {
     const [x, b, out] = bind(`${name}(Tensor input, Operand ${bound}, *, Tensor? out=None)`, [
       self,
       limit,
       options,
     ]) as [Tensor, Operand, Tensor | null];
-    return clampOp.call([x, b], { variant: bound, out });
+    return op.call([x, b], { variant: bound, out });
   };
   const inplace = (self: Tensor, limit: Operand | ClampOptions): Tensor => {
     const [x, b] = bind(`${name}_(Tensor self, Operand ${bound})`, [self, limit]) as [Tensor, Operand];
-    return clampOp.callInplace([x, b], { variant: bound });
+    return op.callInplace([x, b], { variant: bound });
   };
   return Object.assign(call, { inplace });
 }

@@ -23,7 +23,8 @@ export interface Binary<Options extends object = OutOption> extends BinaryFuncti
   readonly inplace: (self: Tensor, other: Operand, options?: Omit<Options, "out">) => Tensor;
 }
 
-export interface BinarySpec extends Pick<PointwiseSpec, "scalars" | "check" | "guard" | "nodeName" | "overload"> {
+export interface BinarySpec
+  extends Pick<PointwiseSpec, "scalars" | "check" | "guard" | "nodeName" | "overload" | "keepsNumbers"> {
   readonly kernel: (a: Expr, b: Expr, scalars: Readonly<Record<string, Expr>>, info: KernelInfo) => Expr;
   /** Gradients of both operands: formulas over `context.operand(0)`, `context.operand(1)` and `context.result`. */
   readonly gradients?: readonly [GradientFormula | null, GradientFormula | null];

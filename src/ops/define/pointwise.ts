@@ -89,6 +89,8 @@ export interface PointwiseSpec {
   readonly guard?: (inputs: readonly Tensor[], attrs: PointwiseAttrs, common: DType) => void;
   /** May be written to a tensor several of whose elements are one, since the result is the same everywhere. */
   readonly allowsOverlap?: boolean;
+  /** PyTorch keeps a number among the operands for backward, which then runs once only. */
+  readonly keepsNumbers?: boolean;
   /** PyTorch's node name if it is not the capitalized op name with `Backward`. */
   readonly nodeName?: string;
   /** PyTorch's number of the overload, where it depends on which operands are numbers: `PowBackward1` for two tensors. */
@@ -237,6 +239,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
   readonly forward = "pointwise";
   readonly numberEdges: number;
   readonly allowsOverlap: boolean;
+  readonly runsOnce: boolean;
   private readonly spec: PointwiseSpec;
   private readonly defaults: Scalars;
   /** For each operand which input it is; -1 for numbers. */
@@ -254,6 +257,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     // Where an op has no overload of its own for numbers, PyTorch makes tensors of them.
     this.numberEdges = spec.overload === undefined && spec.operands === 2 && isNumber[1] && !isNumber[0] ? 1 : 0;
     this.allowsOverlap = spec.allowsOverlap === true;
+    this.runsOnce = spec.keepsNumbers === true && isNumber.includes(true);
     this.differentiable = spec.gradients !== undefined;
     this.key = `${spec.name}:${key}`;
     let next = 0;

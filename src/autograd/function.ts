@@ -4,6 +4,7 @@ import type { MemberContext } from "../context/scope.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
+import { isTransforming } from "../wrapping.ts";
 import { gradientAccumulator } from "./accumulate.ts";
 import { withForwardMode } from "./dual-level.ts";
 import { type AnyCall, FunctionCtx, FunctionNode, type FunctionStatics } from "./function-node.ts";
@@ -76,8 +77,16 @@ export class InplaceFunction extends CustomFunction {
   }
 }
 
+let transformer: ((statics: FunctionStatics, args: readonly unknown[]) => unknown) | null = null;
+
+/** For `torch.func`: what calls custom functions inside transformations. */
+export function setFunctionTransformer(call: typeof transformer): void {
+  transformer = call;
+}
+
 function callFunction(statics: FunctionStatics, args: readonly unknown[]): unknown {
   if (typeof statics.forward !== "function") throw missingForward(statics);
+  if (transformer !== null && isTransforming()) return transformer(statics, args);
   return applyFunction(statics, args);
 }
 

@@ -1,4 +1,6 @@
 /** `torch.func`: transformations of functions of tensors. https://pytorch.org/docs/stable/func.html */
+import "./custom-function.ts";
+
 export { debug_unwrap } from "./debug.ts";
 export { functional_call, stack_module_state } from "./functional-call.ts";
 export { grad, grad_and_value } from "./grad.ts";

@@ -5,6 +5,7 @@ import { RuntimeError } from "../errors.ts";
 import { describe } from "../shape.ts";
 import { withoutTracking } from "../storage/storage.ts";
 import { is_tensor, Tensor } from "../tensor.ts";
+import { unwrapDead } from "../wrapping.ts";
 import { is_anomaly_enabled } from "./anomaly.ts";
 import { withGradMode } from "./mode.ts";
 import { type Node, operationName, releasedError } from "./node.ts";
@@ -151,6 +152,7 @@ export class SavedTensor {
         `one of the variables needed for gradient computation has been modified by an inplace operation: [torch.${scalarTypeName(tensor.dtype)}Tensor [${sizes.join(", ")}]]${which} is at version ${tensor.version.value}; expected version ${this.version} instead. Hint: ${hint()}`,
       );
     }
+    if (tensor.wrapping !== null && !tensor.wrapping.level.alive) return unwrapDead(tensor);
     if (output < 0 || tensor.gradFn === node || tensor.viewInfo !== null) return tensor;
     // The user detached the output in place; its history is still this node.
     const same = tensor.detach();

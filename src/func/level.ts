@@ -4,8 +4,10 @@
  * (https://pytorch.org/functorch/stable/notebooks/whirlwind_tour.html). When no transformation runs, nothing is in the way.
  */
 import { is_grad_enabled, withoutEarlyFrees } from "../autograd/mode.ts";
+import { savedTensorHooks, savedTensorHooksForbidden } from "../autograd/saved-tensor.ts";
 import { GRAD, gradMode, INFERENCE } from "../context/grad-mode.ts";
 import { currentInterceptor, type Interceptor, type Primitive, setInterceptor, type UpdateOp } from "../dispatch.ts";
+import { RuntimeError } from "../errors.ts";
 import type { Tensor, TransformLevel } from "../tensor.ts";
 import { whileTransforming } from "../wrapping.ts";
 
@@ -52,9 +54,15 @@ export abstract class Level implements Interceptor, TransformLevel {
   }
 }
 
+const NO_HOOKS =
+  "torch.func.{grad, vjp, jacrev, hessian} don't yet support saved tensor hooks. Please open an issue with your use case.";
+
 /** Runs `body` with operations recorded, whatever holds outside: what a transformation gives depends on its function only. */
 export function recording<R>(body: () => R): R {
-  return gradMode.runSync((gradMode.get() | GRAD) & ~INFERENCE, body);
+  if (savedTensorHooks.get() !== null) throw new RuntimeError(NO_HOOKS);
+  return savedTensorHooksForbidden.runSync(NO_HOOKS, () =>
+    gradMode.runSync((gradMode.get() | GRAD) & ~INFERENCE, body),
+  );
 }
 
 /** The level whose transformation runs innermost; null outside of transformations. */

@@ -7,12 +7,5 @@ export { Function, FunctionCtx, InplaceFunction, once_differentiable } from "./f
 export * as function from "./function-names.ts";
 export * as grad_mode from "./grad-mode.ts";
 export { enable_grad, inference_mode, no_grad, set_grad_enabled } from "./grad-mode.ts";
-export {
-  GradcheckError,
-  type GradcheckOptions,
-  type GradgradcheckOptions,
-  gradcheck,
-  gradgradcheck,
-} from "./gradcheck/index.ts";
 export * as graph from "./graph.ts";
 export { Node } from "./node.ts";

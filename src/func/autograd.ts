@@ -2,3 +2,10 @@
 export * from "../autograd/index.ts";
 export { grad } from "./batched-grad.ts";
 export * as functional from "./functional.ts";
+export {
+  GradcheckError,
+  type GradcheckOptions,
+  type GradgradcheckOptions,
+  gradcheck,
+  gradgradcheck,
+} from "./gradcheck/index.ts";

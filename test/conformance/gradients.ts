@@ -3,8 +3,8 @@
  * moved off the points where functions tend to have kinks; a call with many elements is looked at along a few fixed directions.
  */
 import { grad } from "../../src/autograd/backward.ts";
-import { gradcheck } from "../../src/autograd/gradcheck/index.ts";
 import { withGradMode } from "../../src/autograd/mode.ts";
+import { gradcheck } from "../../src/func/gradcheck/index.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import type { Golden, GoldenOp, GoldenTensor, Sample } from "./golden.ts";
 import { elements, isTensor, tensorsIn } from "./golden.ts";

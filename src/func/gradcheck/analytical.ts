@@ -1,7 +1,8 @@
 /** Derivatives by backward. */
+
+import { grad } from "../../autograd/backward.ts";
+import { withGradMode } from "../../autograd/mode.ts";
 import type { Tensor } from "../../tensor.ts";
-import { grad } from "../backward.ts";
-import { withGradMode } from "../mode.ts";
 import { GradcheckError, notReentrantMessage } from "./errors.ts";
 import { asList, checkedInputs, elementIndices, elementView } from "./inputs.ts";
 import { checkOldArguments } from "./numerical.ts";

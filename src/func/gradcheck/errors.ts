@@ -1,11 +1,16 @@
 /** What gradcheck says where it finds something wrong, in PyTorch's words. */
-import { RuntimeError } from "../../errors.ts";
+import { NotImplementedError, RuntimeError } from "../../errors.ts";
 import { pythonFloat, pythonRepr } from "../../print/index.ts";
 import type { Tensor } from "../../tensor.ts";
 
 /** What `gradcheck` and `gradgradcheck` throw where gradients and finite differences disagree. */
 export class GradcheckError extends RuntimeError {
   override name = "GradcheckError";
+}
+
+/** Python's NotImplementedError is a RuntimeError. */
+export function isRuntimeError(error: unknown): error is Error {
+  return error instanceof RuntimeError || error instanceof NotImplementedError;
 }
 
 /** As Python formats a tensor in a text: a 0-dimensional one as its number. */

@@ -1,10 +1,11 @@
 /** Derivatives by central differences. */
+
+import { withGradMode } from "../../autograd/mode.ts";
 import { AssertionError, NotImplementedError, ValueError } from "../../errors.ts";
 import { namedArguments } from "../../keywords.ts";
 import { pythonFloat, pythonRepr } from "../../print/index.ts";
 import { sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { withGradMode } from "../mode.ts";
 import {
   asList,
   type CheckedFunction,

@@ -1,6 +1,7 @@
 /** What gradcheck is given: a function, its inputs, and the outputs that it has for them. */
-import { type DType, promote_types } from "../../dtype.ts";
+import { type DType, get_default_dtype, promote_types } from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
+import type { Generator } from "../../random/generator.ts";
 import { describe } from "../../shape.ts";
 import { is_tensor, type Tensor } from "../../tensor.ts";
 
@@ -82,7 +83,7 @@ export function checkInputs(inputs: readonly unknown[]): void {
 }
 
 /** The indices of all elements in row-major order. */
-export function* elementIndices(sizes: readonly number[]): Generator<number[]> {
+export function* elementIndices(sizes: readonly number[]): IterableIterator<number[]> {
   const index = sizes.map(() => 0);
   const count = sizes.reduce((a, b) => a * b, 1);
   for (let i = 0; i < count; i++) {
@@ -103,4 +104,11 @@ export function closeInWiderType(a: Tensor, b: Tensor, rtol: number, atol: numbe
   if (a.dtype === b.dtype) return a.allclose(b, { rtol, atol });
   const wide = promote_types(a.dtype, b.dtype);
   return a.to(wide).allclose(b.to(wide), { rtol, atol });
+}
+
+/** A random vector of length 1 with as many elements as `t`. None is negative, so that terms do not cancel. */
+export function randomDirection(t: Tensor, generator: Generator): Tensor {
+  const samples = t.detach().new_empty([t.numel()], { dtype: get_default_dtype() }).uniform_({ generator });
+  const vector = samples.to(t.dtype);
+  return vector.div_(vector.norm());
 }

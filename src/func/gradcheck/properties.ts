@@ -1,12 +1,12 @@
 /** What must hold of a backward besides its values: it is linear, and takes gradients that are not there for zeros. */
-import { RuntimeError } from "../../errors.ts";
+
+import { grad } from "../../autograd/backward.ts";
+import { is_grad_enabled, withGradMode } from "../../autograd/mode.ts";
+import { type Gradients, Node } from "../../autograd/node.ts";
+import { gradientEdge, setHistory } from "../../autograd/record.ts";
 import { sameShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
-import { grad } from "../backward.ts";
-import { is_grad_enabled, withGradMode } from "../mode.ts";
-import { type Gradients, Node } from "../node.ts";
-import { gradientEdge, setHistory } from "../record.ts";
-import { GradcheckError } from "./errors.ts";
+import { GradcheckError, isRuntimeError } from "./errors.ts";
 import { differentiableOutputs, warnOnce } from "./inputs.ts";
 import type { Problem } from "./modes.ts";
 
@@ -59,7 +59,7 @@ function checkWith(outputs: readonly Tensor[], inputs: readonly Tensor[]): void 
   try {
     gradients = grad(outputs, inputs, { grad_outputs: outputs.map(zerosFor), allow_unused: true });
   } catch (cause) {
-    if (!(cause instanceof RuntimeError)) throw cause;
+    if (!isRuntimeError(cause)) throw cause;
     warn();
     throw Object.assign(new GradcheckError(`Expected backward function to handle undefined output grads. ${HINT}`), {
       cause,

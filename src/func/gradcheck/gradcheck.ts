@@ -1,10 +1,13 @@
 /** Checks gradients against finite differences: https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html */
-import { AssertionError, NotImplementedError } from "../../errors.ts";
+
+import { grad } from "../../autograd/backward.ts";
+import { AssertionError } from "../../errors.ts";
 import { checkKeywords } from "../../keywords.ts";
 import type { Tensor } from "../../tensor.ts";
 import { is_tensor } from "../../tensor.ts";
-import { grad } from "../backward.ts";
+import { checkBatchedBackward, checkBatchedForward } from "./batched.ts";
 import { GradcheckError } from "./errors.ts";
+import { checkUndefinedTangents } from "./forward.ts";
 import {
   asList,
   type CheckedFunction,
@@ -115,15 +118,16 @@ function runChecks(fn: ListFunction, inputs: readonly unknown[], options: Gradch
   const compare = options.fast_mode ? compareFast : compareSlowly;
   const settings = { eps, atol, rtol, nondet_tol, check_grad_dtypes };
   if (check_backward_ad) compare(problem, settings, false);
-  if (check_forward_ad) compare(problem, settings, true);
-  if (options.check_batched_forward_grad || options.check_batched_grad) {
-    throw new NotImplementedError(
-      "check_batched_grad: vectorized gradients need torch.func.vmap, which is not there yet",
-    );
+  if (check_forward_ad) {
+    compare(problem, settings, true);
+    if (check_undefined_grad) checkUndefinedTangents(problem);
   }
+  if (options.check_batched_forward_grad) checkBatchedForward(problem);
   if (!check_backward_ad) return;
   const tensors = checkedInputs(inputs).map(({ tensor }) => tensor);
-  checkZeroGradients(differentiableOutputs(problem.outputs), tensors);
+  const outputs = differentiableOutputs(problem.outputs);
+  if (options.check_batched_grad) for (const [i, o] of outputs.entries()) checkBatchedBackward(o, tensors, i);
+  checkZeroGradients(outputs, tensors);
   if (check_undefined_grad) checkUndefinedGradients(problem, tensors);
 }
 

@@ -3,10 +3,10 @@
  * random vectors u (of the size of the input) and v (of the output), v·(J·u) has J·u from one finite difference, and
  * (v·J)·u has v·J from one backward.
  */
-import { get_default_dtype } from "../../dtype.ts";
+
+import { withGradMode } from "../../autograd/mode.ts";
 import { Generator } from "../../random/generator.ts";
 import type { Tensor } from "../../tensor.ts";
-import { withGradMode } from "../mode.ts";
 import { type AnalyticalOptions, analyticalJacobians } from "./analytical.ts";
 import { GradcheckError, mismatchMessage, slowModeMessage } from "./errors.ts";
 import { forwardDerivatives, forwardJacobians } from "./forward.ts";
@@ -16,6 +16,7 @@ import {
   closeInWiderType,
   isDifferentiableDType,
   type ListFunction,
+  randomDirection,
 } from "./inputs.ts";
 import { numericalDirectionalDerivatives, numericalJacobians } from "./numerical.ts";
 
@@ -51,7 +52,7 @@ export function compareSlowly(problem: Problem, options: CompareOptions, forward
     for (const jacobian of numerical.flat()) if (jacobian.ne(0).any().item()) throw new GradcheckError(NOT_ZERO);
     return;
   }
-  const forwards = forward ? forwardJacobians(fn, inputs, outputs) : null;
+  const forwards = forward ? forwardJacobians(fn, inputs) : null;
   const differentiable = outputs.filter((o) => o.requires_grad);
   const tensors = checked.map(({ tensor }) => tensor);
   for (const [i, output] of differentiable.entries()) {
@@ -64,13 +65,6 @@ export function compareSlowly(problem: Problem, options: CompareOptions, forward
       }
     }
   }
-}
-
-/** A random vector of length 1 with as many elements as `t`. None is negative, so that terms do not cancel. */
-function randomDirection(t: Tensor, generator: Generator): Tensor {
-  const samples = t.detach().new_empty([t.numel()], { dtype: get_default_dtype() }).uniform_({ generator });
-  const vector = samples.to(t.dtype);
-  return vector.div_(vector.norm());
 }
 
 /** Compares one number for each Jacobian. */
@@ -96,7 +90,7 @@ export function compareFast(problem: Problem, options: CompareOptions, forward: 
   }
   const floats = outputs.flatMap((o, k) => (isDifferentiableDType(o.dtype) ? [k] : []));
   const tensors = checked.map(({ tensor }) => tensor);
-  const forwards = forward ? forwardDerivatives(fn, inputs, outputs, us) : null;
+  const forwards = forward ? forwardDerivatives(fn, inputs, us) : null;
   for (const [i, output] of differentiable.entries()) {
     const v = vs?.[i] ?? null;
     const products = v === null ? null : analyticalJacobians(output, tensors, options, v);
@@ -129,7 +123,7 @@ function slowly(
 ): string {
   const numerical = numericalJacobians(fn, inputs, checked[j].index, outputs, options.eps)[position];
   const analytical = forward
-    ? forwardJacobians(fn, inputs, outputs)[j][position]
+    ? forwardJacobians(fn, inputs)[j][position]
     : analyticalJacobians(
         outputs.filter((o) => o.requires_grad)[i],
         checked.map(({ tensor }) => tensor),

@@ -12,6 +12,7 @@ import {
   pendingTangents,
   propagateTangents,
 } from "./autograd/jvp.ts";
+import { denseOrder } from "./autograd/layout.ts";
 import type { Gradients } from "./autograd/node.ts";
 import type { DifferentiableOp, GradientContext, OpNode } from "./autograd/op-node.ts";
 import {
@@ -22,9 +23,11 @@ import {
   makeNode,
   rebaseHistory,
   setHistory,
+  sharedElementsError,
 } from "./autograd/record.ts";
 import { isRecording } from "./context/grad-mode.ts";
 import { RuntimeError } from "./errors.ts";
+import { sameShape } from "./shape.ts";
 import { INFERENCE_VERSION, type Tensor } from "./tensor.ts";
 import { living } from "./wrapping.ts";
 
@@ -50,6 +53,8 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
   readonly forward?: ForwardRule<A>;
   /** In place, elements that share memory may be written. */
   readonly allowsOverlap?: boolean;
+  /** Elements of the result are computed from those at the same place: what is overwritten may not be read elsewhere. */
+  readonly elementwise?: boolean;
   /** What the op does under torch.vmap. Without it, a view follows its strides and other ops run for each sample. */
   readonly batch?: BatchRule<A>;
 }
@@ -177,6 +182,7 @@ export function dispatchInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], 
   const node = beforeInplace(op, inputs, attrs);
   const tangents = beforeInplaceTangents(op, inputs);
   if (op.allowsOverlap !== true) checkWritable(self);
+  if (op.elementwise === true) checkPartialOverlap(inputs);
   op.compute(inputs, attrs, self);
   self.version.value++;
   if (node !== null) afterInplace(self, node);
@@ -239,10 +245,25 @@ export function checkWritable(self: Tensor): void {
   if (self.contiguousLayout) return;
   for (let i = 0; i < self.sizes.length; i++) {
     if (self.sizes[i] > 1 && self.strides[i] === 0) {
-      throw new RuntimeError(
-        `unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.`,
-      );
+      throw sharedElementsError();
     }
+  }
+}
+
+/** Refuses to overwrite the first of `inputs` where another one is shifted or permuted elements of it. */
+function checkPartialOverlap(inputs: readonly Tensor[]): void {
+  const self = inputs[0];
+  for (let i = 1; i < inputs.length; i++) {
+    const other = inputs[i];
+    if (other.storage !== self.storage || other === self || other.count === 0 || self.count === 0) continue;
+    // As in PyTorch, tensors with gaps are not looked at.
+    if (denseOrder(self) === null || denseOrder(other) === null) continue;
+    const [from, to] = [self.offset * self.itemsize, other.offset * other.itemsize];
+    const same = from === to && self.nbytes === other.nbytes;
+    if (same ? sameShape(self.strides, other.strides) : from >= to + other.nbytes || to >= from + self.nbytes) continue;
+    throw new RuntimeError(
+      "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation.",
+    );
   }
 }
 

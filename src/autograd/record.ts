@@ -2,7 +2,7 @@
 
 import { is_inference_mode_enabled, isRecording } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
-import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import { isContiguous } from "../shape.ts";
 import { INFERENCE_VERSION, Tensor, type ViewInfo } from "../tensor.ts";
 import { gradientAccumulator } from "./accumulate.ts";
@@ -80,11 +80,8 @@ function spanOf({ sizes, strides }: Geometry): number {
 function layOut(grad: Tensor, base: Geometry): Tensor {
   if (isContiguous(base.sizes, base.strides)) return grad.contiguous();
   for (let i = 0; i < base.sizes.length; i++) {
-    if (base.sizes[i] > 1 && base.strides[i] === 0) {
-      throw new NotImplementedError(
-        "a part of an expanded tensor was changed in place: clone() the expanded tensor before, so that its gradient is defined",
-      );
-    }
+    // The gradient of the base is to lie in memory as the base does, which PyTorch refuses here too.
+    if (base.sizes[i] > 1 && base.strides[i] === 0) throw sharedElementsError();
   }
   return grad.new_zeros([spanOf(base)])._as_strided_add(grad, base.sizes, base.strides, 0);
 }
@@ -267,6 +264,13 @@ function checkHistory(self: Tensor): void {
   if (self.requires_grad && self.gradFn === null) {
     throw new RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.");
   }
+}
+
+/** Several elements of what is to be written are the same memory. */
+export function sharedElementsError(): RuntimeError {
+  return new RuntimeError(
+    "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation.",
+  );
 }
 
 /** PyTorch's words for a changed view whose history cannot follow; `indirect`: its base or another view was changed. */

@@ -176,9 +176,11 @@ export function cpu(self: Tensor): Tensor {
 const copyOp: Primitive<null> = {
   name: "copy_",
   nodeName: "torch::autograd::CopyBackwards",
+  elementwise: true,
   compute: (inputs, _, out) => {
     const [self, source] = inputs;
     const target = out ?? allocate(self.dtype, self.sizes);
+    // Of tensors with gaps nobody has looked whether they overlap.
     const shared =
       source.storage === target.storage &&
       !(source.offset === target.offset && sameShape(source.strides, target.strides));

@@ -5,7 +5,7 @@ import { retainGradient } from "../autograd/engine.ts";
 import { gradientEdge } from "../autograd/record.ts";
 import { pushRemovable, RemovableHandle } from "../autograd/removable-handle.ts";
 import { is_inference_mode_enabled } from "../context/grad-mode.ts";
-import type { DType } from "../dtype.ts";
+import { cppTypeName, type DType, scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { describe, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, Tensor, type VersionCounter } from "../tensor.ts";
@@ -73,7 +73,9 @@ export function detach(self: Tensor): Tensor {
 /** Forgets how this tensor was made. */
 export function detach_(self: Tensor): Tensor {
   if (self.viewInfo !== null) {
-    throw new RuntimeError("Can't detach views in-place. Use detach() instead.");
+    throw new RuntimeError(
+      "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution.",
+    );
   }
   for (let t: Tensor | undefined = self; t !== undefined; t = t.wrapping?.value) {
     t.gradFn = null;
@@ -139,7 +141,7 @@ Object.defineProperty(Tensor.prototype, "grad", {
     if (value === this) throw new RuntimeError("can't assign Variable as its own grad");
     if (value.dtype !== this.dtype) {
       throw new RuntimeError(
-        `attempting to assign a gradient with dtype '${value.dtype}' to a tensor with dtype '${this.dtype}'. The gradient must match the tensor's dtype.`,
+        `attempting to assign a gradient with dtype '${cppTypeName(value.dtype)}' to a tensor with grad_dtype '${scalarTypeName(this.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype).`,
       );
     }
     if (!sameShape(value.sizes, this.sizes)) {

@@ -237,6 +237,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
   readonly masks: readonly number[];
   readonly view = "none";
   readonly forward = "pointwise";
+  readonly elementwise = true;
   readonly numberEdges: number;
   readonly allowsOverlap: boolean;
   readonly runsOnce: boolean;

@@ -158,7 +158,8 @@ function byDoubleBackward<A>(op: ForwardOp<A>, call: ForwardCall<A>): readonly (
   const { primals, tangents, outputs } = call;
   const seeds = outputs.map((output, j) => {
     if (!isDifferentiable(op, outputs, j)) return null;
-    const seed = output.detach();
+    // Formulas that are linear in exact arithmetic may take logarithms of v.
+    const seed = output.detach().clone().fill_(1);
     seed.leafRequiresGrad = true;
     return seed;
   });

@@ -3,7 +3,7 @@
  * to stretch it over the steps with blanks in between. The recursions run in float64, on logarithms.
  */
 import * as dt from "../dtype.ts";
-import { RuntimeError } from "../errors.ts";
+import { NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { fromValues } from "./from-values.ts";
@@ -112,6 +112,12 @@ const ctcOp: PrimitiveCall<CtcAttrs> = primitive<CtcAttrs>({
   },
   saves: [[0, RESULT]],
   gradient: (g, c) => [backwardOp([g, c.input(0), c.output()], c.attrs)],
+  // The gradient is that of the logits behind a log_softmax, so it says nothing of tangents.
+  forward: () => {
+    throw new NotImplementedError(
+      "Trying to use forward AD with _ctc_loss that does not support it because it has not been implemented yet.",
+    );
+  },
 });
 
 const numbers = (x: Tensor): number[] => (x.reshape(-1).tolist() as (number | bigint)[]).map(Number);

@@ -329,6 +329,14 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
     return [part(g.detach().gt(0)).sub(part(g.detach().lt(0)))];
   },
   saves: [[0, RESULT]],
+  // Σ_{k≤j} t_k exp(x_k) / Σ_{k≤j} exp(x_k); 0 where both are.
+  forward: ({ primals, tangents, attrs: { dim } }) => {
+    const [x] = primals;
+    const t = tangents[0] as Tensor;
+    if (x.sizes.length === 0 || x.count === 0) return t;
+    const weights = x.sub(x.detach().amax(dim, true)).exp();
+    return weights.mul(t).cumsum(dim).div(weights.cumsum(dim).add(1e-13));
+  },
 });
 
 function logSums(from: Float64Array, to: Float64Array, { outer, length, step }: Lines): void {

@@ -82,7 +82,8 @@ function normGradient(g: Tensor, x: Tensor, norm: Tensor, { ord, dims }: NormAtt
     return scaled.mul(g).mul(norm.pow(1 - ord));
   }
   const scaled = ord < 2 ? x.sgn().mul(x.abs().pow(ord - 1)) : x.mul(x.abs().pow(ord - 2));
-  return scaled.mul(g.div(norm.pow(ord - 1)).masked_fill(norm.eq(0), 0));
+  // Where the norm is 0 the other factor is.
+  return scaled.mul(g.div(norm.pow(ord - 1).masked_fill(norm.eq(0), 1)));
 }
 
 /** Keyword arguments of `vector_norm`. */

@@ -88,7 +88,7 @@ export function gradientSamples(api: Api, golden: GoldenOp, most: number): Sampl
 }
 
 /** Irregular numbers in [0, 1), always the same: multiples of the golden ratio. */
-const irregular = (i: number): number => ((i + 1) * 0.6180339887498949) % 1;
+export const irregular = (i: number): number => ((i + 1) * 0.6180339887498949) % 1;
 
 /**
  * The values of the float64 inputs; of ops with kinks, off zeros, whole numbers and their eighths, and ties. They move toward
@@ -113,10 +113,11 @@ function smoothValues(golden: GoldenOp, inputs: readonly GoldenTensor[], kinks: 
   );
 }
 
-type Leaves = readonly Tensor[];
-type Body = (...leaves: Tensor[]) => Tensor[];
+export type Leaves = readonly Tensor[];
+export type Body = (...leaves: Tensor[]) => Tensor[];
 
-interface Problem {
+/** A function of tensors that require gradients, and these tensors. */
+export interface Problem {
   body: Body;
   leaves: Leaves;
 }
@@ -134,7 +135,7 @@ const otherLayout = (torch: typeof import("../../src/index.ts"), t: Tensor): Ten
   t.ndim >= 2 ? reversed(reversed(t).contiguous()) : torch.stack([t, t.mul(2)], -1).select(-1, 0);
 
 /** The call as a function of its float64 tensors; every other argument is made afresh each time. */
-function callAsFunction(api: Api, golden: GoldenOp, sample: Sample, form: Form, excluded: number[]): Problem {
+export function callOnLeaves(api: Api, golden: GoldenOp, sample: Sample, form: Form, excluded: number[]): Problem {
   const { torch } = api as unknown as { torch: typeof import("../../src/index.ts") };
   const inputs = inputsOf(sample);
   const wanted = inputs.map((t, i) => t.t === "float64" && !excluded.includes(i));
@@ -181,7 +182,13 @@ function callAsFunction(api: Api, golden: GoldenOp, sample: Sample, form: Form, 
     callMethod(base.select(0, 1), method, args.slice(1), kwargs);
     return [base];
   };
-  const leaves = smooth.filter((_, i) => wanted[i]).map((t) => (t as Tensor).requires_grad_());
+  return { body, leaves: smooth.filter((_, i) => wanted[i]).map((t) => (t as Tensor).requires_grad_()) };
+}
+
+/** The same, of a few coordinates where the tensors have many elements. */
+function callAsFunction(api: Api, golden: GoldenOp, sample: Sample, form: Form, excluded: number[]): Problem {
+  const { torch } = api as unknown as { torch: typeof import("../../src/index.ts") };
+  const { body, leaves } = callOnLeaves(api, golden, sample, form, excluded);
   const total = leaves.reduce((sum, t) => sum + t.numel(), 0);
   return total <= ELEMENTWISE ? { body, leaves } : alongDirections(torch, body, leaves);
 }
@@ -211,7 +218,7 @@ function alongDirections(torch: typeof import("../../src/index.ts"), body: Body,
 }
 
 /** Whether a function has no value at its inputs. */
-const outsideDomain = (body: Body, leaves: Leaves): boolean =>
+export const outsideDomain = (body: Body, leaves: Leaves): boolean =>
   withGradMode(false, () =>
     body(...leaves).some((t) => t.is_floating_point() && t.numel() > 0 && t.isnan().any().item() === true),
   );
@@ -262,7 +269,7 @@ function refuses(api: Api, golden: GoldenOp, sample: Sample): boolean {
   return false;
 }
 
-function formsOf(sample: Sample, more: boolean): Form[] {
+export function formsOf(sample: Sample, more: boolean): Form[] {
   if (!more) return ["call"];
   const changesInput = sample.fn.endsWith("_");
   return [
@@ -279,14 +286,18 @@ export function checkDerivatives(body: (...leaves: Tensor[]) => unknown, leaves:
   gradcheckOfGradient(listed, leaves);
 }
 
+/** The inputs that must not require a gradient, by the exceptions that say so. */
+export function excludedInputs(golden: GoldenOp, sample: Sample): [GradientException, number[]][] {
+  return exceptionsFor(golden.op, sample).map((exception) => [exception, exception.inputs?.(sample) ?? []]);
+}
+
 /** Checks the first and second derivatives of samples of an op, and of other forms of the first ones. */
 export function checkGradients(api: Api, golden: GoldenOp, samples: readonly Sample[], others = 2): GradientReport {
   const report: GradientReport = { checks: 0, failures: [], met: new Set() };
   let left = others;
   for (const sample of samples) {
     const excluded: number[] = [];
-    for (const exception of exceptionsFor(golden.op, sample)) {
-      const refused = exception.inputs?.(sample) ?? [];
+    for (const [exception, refused] of excludedInputs(golden, sample)) {
       if (refused.length > 0 && refuses(api, golden, sample)) report.met.add(exception);
       excluded.push(...refused);
     }

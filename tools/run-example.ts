@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const folder = join(import.meta.dirname, "..", "examples");
-/** A program is a file, or train.ts in a folder. */
+/** A program is a file, here or in autograd/, or train.ts in a folder. */
 const programs = new Map<string, string>();
-for (const name of readdirSync(folder)) {
+for (const name of [...readdirSync(folder), ...readdirSync(join(folder, "autograd")).map((n) => `autograd/${n}`)]) {
   if (name.endsWith(".ts")) programs.set(name.slice(0, -3), join(folder, name));
   else if (existsSync(join(folder, name, "train.ts"))) programs.set(name, join(folder, name, "train.ts"));
 }

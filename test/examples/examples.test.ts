@@ -45,20 +45,54 @@ const expected: Record<string, RegExp[]> = {
   "own-loss": [/squared error +\d/, /log cosh +\d/, /pinball, 90 % +\d/],
 };
 
-test("every example", () => {
-  const names = readdirSync(join(root, "examples"))
+/** Those of examples/autograd/. */
+const expectedOfAutograd: Record<string, RegExp[]> = {
+  "autograd/hessian-vector-product": [
+    /(tensor\(.*\))\nforward over reverse \1\nreverse over reverse \1\n/,
+    /step [678]: loss 0\.361795, gradient \d\.\de-1\d: the minimum/,
+    /^100\.0 % of the digits/m,
+  ],
+  "autograd/kepler": [
+    /^gradcheck: true\ngradgradcheck: true$/m,
+    /eccentricity 0\.20\d, of Mercury 0\.206/,
+    /period (87\.9|88\.0)\d days/,
+  ],
+  "autograd/maml": [/new sines: error [34]\.\d\d before, [01]\.\d\d after one step/],
+  "autograd/per-sample-gradients": [
+    /conv1\.weight \(256, 8, 1, 3, 3\)/,
+    /differs from the gradient of the batch by \de-0?[78]$/m,
+    /norms: median [123]\.\d\d, greatest [345]\d\.\d\d/,
+  ],
+};
+
+function checkExamples(folder: string, patterns: Record<string, RegExp[]>, ...flags: string[]): void {
+  const names = readdirSync(join(root, "examples", folder))
     .filter((file) => file.endsWith(".ts"))
-    .map((file) => file.slice(0, -3));
-  assert.deepEqual(names, Object.keys(expected).sort());
+    .map((file) => folder + file.slice(0, -3));
+  assert.deepEqual(names, Object.keys(patterns).sort());
   const readme = readFileSync(join(root, "examples/README.md"), "utf8");
-  const { status, stdout, stderr } = run("tools/run-example.ts", ...names);
+  const { status, stdout, stderr } = run("tools/run-example.ts", ...names, ...flags);
   assert.equal(status, 0, stderr);
   const outputs = stdout.split(/^--- /m).slice(1);
   names.forEach((name, i) => {
     assert.ok(outputs[i].startsWith(`${name}\n`));
-    for (const pattern of expected[name]) assert.match(outputs[i], pattern);
+    for (const pattern of patterns[name]) assert.match(outputs[i], pattern);
     assert.ok(readme.includes(`(${name}.ts)`), `examples/README.md does not list ${name}`);
   });
+}
+
+test("every example", () => checkExamples("", expected));
+
+test("every example of autograd, and its picture", () => {
+  checkExamples("autograd/", expectedOfAutograd, "--quick");
+  for (const [name, part] of [
+    ["kepler", ">KeplerBackward</text>"],
+    ["maml", "<polyline"],
+    ["per-sample-gradients", "read as"],
+  ]) {
+    const picture = readFileSync(join(root, `demo-output/${name}.svg`), "utf8");
+    assert.ok(picture.startsWith("<svg xmlns=") && picture.includes(part), name);
+  }
 });
 
 test("the demo, quickly", () => {

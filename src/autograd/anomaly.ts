@@ -101,7 +101,7 @@ export function rememberOrigin(node: { readonly metadata: Record<string, unknown
 const ownFolder = /^(.*\/)autograd\/anomaly\.[jt]s$/.exec(import.meta.url)?.[1] ?? null;
 
 /** What has a stack, with room for the library's own calls. */
-function stackNow(): Error {
+export function stackNow(): Error {
   const before = Error.stackTraceLimit;
   Error.stackTraceLimit = 64;
   const error = new Error();
@@ -110,7 +110,7 @@ function stackNow(): Error {
 }
 
 /** The lines of a stack that are in nobody's files but the user's, the innermost call first. */
-function callsOutside(stack: string): string[] {
+export function callsOutside(stack: string): string[] {
   const path = ownFolder?.startsWith("file://") ? decodeURIComponent(ownFolder.slice("file://".length)) : ownFolder;
   return stack
     .split("\n")

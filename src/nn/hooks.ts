@@ -6,10 +6,13 @@
  * that follows other arguments. A hook with `with_kwargs` gets it as `kwargs`; others do not see it. An object that is the
  * only argument is an ordinary argument.
  */
+import { RemovableHandle } from "../autograd/removable-handle.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Module } from "./module.ts";
 import type { IncompatibleKeys, StateDict } from "./state-dict.ts";
+
+export type { RemovableHandle };
 
 export type Keywords = Record<string, unknown>;
 /** A gradient for each argument or result that is a tensor, null for the others. */
@@ -56,31 +59,13 @@ export interface LocalMetadata {
   [extra: string]: unknown;
 }
 
-let nextId = 0;
-
-/** Removes a hook: by `remove()`, or at the end of a block with `using`. Removing twice does nothing. */
-export class RemovableHandle implements Disposable {
-  /** Counts all hooks. */
-  readonly id: number = nextId++;
-  readonly #table: Map<number, unknown>;
-  constructor(table: Map<number, unknown>) {
-    this.#table = table;
-  }
-  remove(): void {
-    this.#table.delete(this.id);
-  }
-  [Symbol.dispose](): void {
-    this.remove();
-  }
-}
-
 /** Hooks of one kind by their numbers, in the order in which they run. */
 export class HookTable<E> {
   private readonly entries = new Map<number, E>();
 
   add(entry: E, prepend = false): RemovableHandle {
     const { entries } = this;
-    const handle = new RemovableHandle(entries);
+    const handle: RemovableHandle = new RemovableHandle(() => entries.delete(handle.id));
     const others = prepend ? [...entries] : [];
     if (prepend) entries.clear();
     entries.set(handle.id, entry);

@@ -9,15 +9,11 @@ import { currentGraphTask } from "../autograd/graph-task.ts";
 import { withGradMode } from "../autograd/mode.ts";
 import { allowedHooks, SavedTensor, type SavedTensorHooks, savedTensorHooks } from "../autograd/saved-tensor.ts";
 import type { DType } from "../dtype.ts";
-import { AssertionError, RuntimeError } from "../errors.ts";
+import { AssertionError } from "../errors.ts";
 import { sizeToString } from "../print/index.ts";
 import { type Shape, sameShape } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
-
-/** The function did something else when it ran again. */
-export class CheckpointError extends RuntimeError {
-  override name = "CheckpointError";
-}
+import { CheckpointError } from "./checkpoint-error.ts";
 
 /** What a recomputed tensor must have in common with the one that was saved. */
 interface Kind {

@@ -15,7 +15,9 @@ import { get_rng_state, set_rng_state } from "../random/generator.ts";
 import { describe } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { warn } from "../warnings.ts";
-import { CheckpointError, CheckpointFrame } from "./checkpoint-frame.ts";
+import { CheckpointError } from "./checkpoint-error.ts";
+import { CheckpointFrame } from "./checkpoint-frame.ts";
+import { explained, OperationLog } from "./checkpoint-log.ts";
 
 export { CheckpointError };
 
@@ -179,11 +181,15 @@ function runSaving(
   options: Required<CheckpointOptions>,
 ): unknown {
   const { preserve_rng_state, determinism_check, early_stop } = options;
-  const { context_fn } = options;
+  let { context_fn } = options;
   let explain: ((error: CheckpointError) => never) | null = null;
   if (debugEnabled.get() ?? options.debug) {
     if (context_fn !== noop_context_fn) throw new ValueError("debug=True is incompatible with non-default context_fn");
-    explain = null;
+    const [forward, recompute] = [new OperationLog(), new OperationLog()];
+    context_fn = () => [(body) => forward.run(body), (body) => recompute.run(body)];
+    explain = (error) => {
+      throw explained(error, forward, recompute);
+    };
   }
   if (determinism_check !== "default" && determinism_check !== "none") {
     throw new ValueError(`determinism_check should be one of ['default', 'none'], but got ${determinism_check}`);

@@ -22,11 +22,11 @@ function measure(use_reentrant: boolean | null): { forward: number; backward: nu
   torch.empty_cache();
   const before = torch.memory_allocated();
   let most = 0;
-  const block = (input: Tensor): Tensor => {
+  const block = (input: Tensor, number: number): Tensor => {
     let y = input;
     for (let i = 0; i < 8; i++) y = y.sin();
     // Called when backward has come to the end of this block, so all that the block needs is there.
-    if (y.requires_grad) {
+    if (y.requires_grad && number % 3 === 0) {
       y.register_hook(() => {
         most = Math.max(most, living(before));
       });
@@ -34,7 +34,7 @@ function measure(use_reentrant: boolean | null): { forward: number; backward: nu
     return y;
   };
   let y: Tensor = x;
-  for (let i = 0; i < 8; i++) y = use_reentrant === null ? block(y) : checkpoint(block, y, { use_reentrant });
+  for (let i = 0; i < 8; i++) y = use_reentrant === null ? block(y, i) : checkpoint(block, y, i, { use_reentrant });
   const loss = y.sum();
   const forward = living(before);
   loss.backward();
@@ -79,4 +79,38 @@ test("an async function is refused", () => {
   for (const use_reentrant of [true, false]) {
     assert.throws(() => checkpoint(async (t: Tensor) => t.sin(), x, { use_reentrant }), /must not be async/);
   }
+});
+
+test("debug: the error lists the operations of both runs and where they were called", () => {
+  const x = torch.ones(2, { requires_grad: true });
+  let runs = 0;
+  const f = (t: Tensor): Tensor => (++runs === 1 ? t.sin().exp().exp() : t.sin().exp());
+  const failing = (use: () => Tensor): string => {
+    runs = 0;
+    try {
+      use().sum().backward();
+    } catch (error) {
+      assert.ok(error instanceof torch.utils.checkpoint.CheckpointError);
+      assert.ok(error.cause instanceof torch.utils.checkpoint.CheckpointError);
+      return error.message;
+    }
+    assert.fail("no error");
+  };
+  for (const use of [
+    () => checkpoint(f, x, { use_reentrant: false, debug: true }),
+    () => torch.utils.checkpoint.set_checkpoint_debug_enabled(true, () => checkpoint(f, x, { use_reentrant: false })),
+  ]) {
+    const message = failing(use);
+    assert.match(message, /^An error happened while unpacking tensors; dumping logs of latest computation/);
+    const [, original, again] =
+      /original forward:\n\n(.*?)\n\nOperations.*recomputation:\n\n(.*?)\n\n/s.exec(message) ?? [];
+    assert.equal(original, "$1: f32[2] = sin($0)\n$2: f32[2] = exp($1)\n$3: f32[2] = exp($2)");
+    assert.equal(again, "$1: f32[2] = sin($0)\n$2: f32[2] = exp($1)");
+    assert.match(message, /saved during forward: 3\nNumber of tensors saved during recomputation: 2/);
+    assert.match(message, /checkpoint\.test\.ts:\d+/);
+  }
+  checkpoint((t: Tensor) => t.sin().exp(), x, { use_reentrant: false, debug: true })
+    .sum()
+    .backward();
+  assert.ok(torch.allclose(x.grad as Tensor, x.detach().sin().exp().mul(x.detach().cos())));
 });

@@ -55,9 +55,9 @@ export function embedding_dense_backward(
   const places = indices.reshape(-1);
   let rows = grad_output.reshape([places.numel(), width]);
   if (scale_grad_by_freq) {
-    // PyTorch differentiates this as if it were not scaled.
-    const surplus = frequencies(places, num_weights, rows.dtype).sub(1);
-    rows = rows.add(rows.detach().mul(surplus));
+    const scaled = rows.detach().mul(frequencies(places, num_weights, rows.dtype));
+    // PyTorch differentiates this as if it were not scaled: the difference is zero, and has that gradient.
+    rows = rows.requires_grad ? scaled.add(rows.sub(rows.detach())) : scaled;
   }
   const sums = rows.new_zeros([num_weights, width]).index_add(0, places, rows);
   return padding_idx < 0 ? sums : sums.index_fill(0, fromValues([padding_idx], dt.int64, false), 0);

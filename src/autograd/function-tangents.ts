@@ -41,7 +41,7 @@ export function propagateThroughFunction(
     if (marks.nonDifferentiable.has(from) || !from.dtype.is_floating_point) {
       if (tangent !== null) {
         throw new RuntimeError(
-          `Function's jvp returned a gradient at position ${i}, but the corresponding forward output is not a differentiable Tensor.You should return None at that position instead.`,
+          `Function's jvp returned a gradient at position ${i}, but  the corresponding forward output is not a differentiable Tensor.You should return None at that position instead.`,
         );
       }
     } else if (marks.dirty.has(from)) {

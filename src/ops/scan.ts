@@ -335,7 +335,11 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
     const t = tangents[0] as Tensor;
     if (x.sizes.length === 0 || x.count === 0) return t;
     const weights = x.sub(x.detach().amax(dim, true)).exp();
-    return weights.mul(t).cumsum(dim).div(weights.cumsum(dim).add(1e-13));
+    const sums = weights.cumsum(dim);
+    return weights
+      .mul(t)
+      .cumsum(dim)
+      .div(sums.masked_fill(sums.eq(0), 1));
   },
 });
 

@@ -78,9 +78,10 @@ export interface BatchedCall<A> {
 
 /**
  * What an op does to a batch: calls ops on `values` and gives the result with the samples along its first dimension. With
- * the form "inplace", `values[0]` is batched, is to be overwritten, and the result is not used.
+ * the form "inplace", `values[0]` is batched, is to be overwritten, and the result is not used. Null: the op runs once for each
+ * sample.
  */
-export type BatchRule<A> = (call: BatchedCall<A>) => Tensor | Tensor[];
+export type BatchRule<A> = (call: BatchedCall<A>) => Tensor | Tensor[] | null;
 
 /**
  * What stands between calls and kernels, if anything does: one method for each way of calling an op. While one runs, the

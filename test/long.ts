@@ -9,6 +9,7 @@ import { join } from "node:path";
 const files = [
   "autograd/engine.test.ts",
   "backend/differential-long.ts",
+  "func/batching.test.ts",
   "memory/long.ts",
   "memory/soak.ts",
   "reliability/functions.test.ts",

@@ -105,7 +105,7 @@ export class BatchLevel extends Level {
     const batched = inputs.map((t) => this.owns(t));
     const values = inputs.map((t) => this.samplesFirst(t));
     const call = { op, inputs, values, batched, attrs, size: this.size, form };
-    return op.batch === undefined ? forEachSample(call) : op.batch(call);
+    return op.batch?.(call) ?? forEachSample(call);
   }
 
   /** A view of all samples at once: the one of a sample, and the stride of the batch. */

@@ -1,6 +1,6 @@
 /** Products added to a tensor: `beta * input + alpha * (a · b)`, in one kernel. */
 import { wantsDerivative } from "../autograd/wants-derivative.ts";
-import { dispatchInplace, type Primitive } from "../dispatch.ts";
+import { type BatchedCall, dispatch, dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Expr } from "../ir/expr.ts";
@@ -8,6 +8,7 @@ import { broadcastShapes, broadcastStrides, type Shape, sameShape, shapeText } f
 import type { Tensor } from "../tensor.ts";
 import { gelu } from "./activations.ts";
 import { copyInto } from "./copy.ts";
+import { withRank } from "./define/batch.ts";
 import { type ContractionOperand, contract } from "./define/contraction.ts";
 import { computeInto, intoOut } from "./define/out.ts";
 import { type PrimitiveSpec, toPrimitive } from "./define/primitive.ts";
@@ -99,8 +100,17 @@ function inplaceable<A>(spec: PrimitiveSpec<A>): Primitive<A> {
 
 const scaled = (g: Tensor, factor: number | bigint): Tensor => (Number(factor) === 1 ? g : g.mul(factor));
 
-const addmmOp = inplaceable<Factors>({
+const addmmOp: Primitive<Factors> = inplaceable<Factors>({
   name: "addmm",
+  batch: (call) => {
+    const { attrs, batched, form, inputs, size, values } = call;
+    const [self, a, b] = values;
+    const row = inputs[0].sizes.length < 2 || inputs[0].sizes[0] === 1;
+    if (form !== "one" || batched[2] || batched[0] || !row) return addedStacks(call, 2, [self, a, b]);
+    // One layer for all samples: one taller matrix.
+    const [m, k] = inputs[1].sizes;
+    return dispatch(addmmOp, [self, a.reshape([size * m, k]), b], attrs).view([size, m, b.sizes[1]]);
+  },
   compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
     const [m, k] = a.sizes;
@@ -131,6 +141,11 @@ const addmmOp = inplaceable<Factors>({
 
 const addmvOp = inplaceable<Factors>({
   name: "addmv",
+  batch: (call) => {
+    const [self, a, x] = call.values;
+    const column = (call.batched[0] ? withRank(self, 2) : self).unsqueeze(-1);
+    return addedStacks(call, 2, [column, a, x.unsqueeze(-1)]).squeeze(-1);
+  },
   compute: (inputs, factors, target) => {
     const [, a, x] = inputs;
     const [m, k] = a.sizes;
@@ -158,6 +173,12 @@ const addmvOp = inplaceable<Factors>({
 /** `addbmm` sums over the batch too: it is one more summed index. */
 const addbmmOp = inplaceable<Factors>({
   name: "addbmm",
+  batch: (call) => {
+    const [self, a, b] = call.values;
+    // The sum over the stack is one more part of the sum of products.
+    const wide = a.transpose(-3, -2).flatten(-2);
+    return addedStacks(call, 2, [self, wide, b.flatten(-3, -2)]);
+  },
   compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
     const [batch, m, k] = a.sizes;
@@ -188,29 +209,44 @@ const addbmmOp = inplaceable<Factors>({
   saves: [[], [2], [1]],
 });
 
-const baddbmmOp = inplaceable<Factors>({
+const stackProduct = (a: Tensor, b: Tensor): Tensor => (a.sizes.length === 3 ? a.bmm(b) : a.matmul(b));
+
+/** A product added for each sample. A sample of the inputs has at most `rank` dimensions; the factors have them all. */
+function addedStacks(call: BatchedCall<Factors>, rank: number, [self, a, b]: readonly Tensor[]): Tensor {
+  const { attrs, batched, form, size } = call;
+  const all = (t: Tensor, has: boolean): Tensor => (has ? t : t.unsqueeze(0).expand(size, ...t.sizes));
+  const inputs = [batched[0] ? withRank(self, rank + 1) : self, all(a, batched[1]), all(b, batched[2])];
+  return form === "inplace" ? dispatchInplace(baddbmmOp, inputs, attrs) : dispatch(baddbmmOp, inputs, attrs);
+}
+
+/** The same for each matrix of a stack; stacks of stacks are for torch.vmap. */
+const baddbmmOp: Primitive<Factors> = inplaceable<Factors>({
   name: "baddbmm",
+  batch: (call) => addedStacks(call, 3, call.values),
   compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
-    const [batch, m, k] = a.sizes;
-    const n = b.sizes[2];
+    const batch = a.sizes.slice(0, -2);
+    const [m, k] = a.sizes.slice(-2);
+    const n = b.sizes[b.sizes.length - 1];
+    const [am, ak] = a.strides.slice(-2);
+    const [bk, bn] = b.strides.slice(-2);
     return addProduct(
       "baddbmm",
       inputs,
       factors,
       {
-        sizes: [batch, m, n],
-        groups: { batch: [batch], m: [m], n: [n], k: [k] },
-        a: { batch: [a.strides[0]], m: [a.strides[1]], k: [a.strides[2]] },
-        b: { batch: [b.strides[0]], k: [b.strides[1]], n: [b.strides[2]] },
+        sizes: [...batch, m, n],
+        groups: { batch, m: [m], n: [n], k: [k] },
+        a: { batch: a.strides.slice(0, -2), m: [am], k: [ak] },
+        b: { batch: b.strides.slice(0, -2), k: [bk], n: [bn] },
       },
       target,
     );
   },
   gradient: (g, c) => [
     c.needs(0) ? scaled(g, c.attrs.beta) : null,
-    c.needs(1) ? scaled(g.bmm(c.input(2).transpose(1, 2)), c.attrs.alpha) : null,
-    c.needs(2) ? scaled(c.input(1).transpose(1, 2).bmm(g), c.attrs.alpha) : null,
+    c.needs(1) ? scaled(stackProduct(g, c.input(2).transpose(-2, -1)), c.attrs.alpha) : null,
+    c.needs(2) ? scaled(stackProduct(c.input(1).transpose(-2, -1), g), c.attrs.alpha) : null,
   ],
   saves: [[], [2], [1]],
 });
@@ -424,6 +460,10 @@ function callAddr(name: string, args: readonly unknown[], inplace: boolean): Ten
 
 const addrOp = inplaceable<Factors>({
   name: "addr",
+  batch: (call) => {
+    const [self, a, b] = call.values;
+    return self.dtype === dt.bool ? null : addedStacks(call, 2, [self, a.unsqueeze(-1), b.unsqueeze(-2)]);
+  },
   compute: (inputs, factors, target) => {
     const [, a, b] = inputs;
     return addProduct(

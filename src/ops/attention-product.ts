@@ -2,10 +2,13 @@
  * The products of attention: scores, weighted values, and their gradients. Behind a causal mask half of each is zero or not
  * asked for, and is not computed: rows are taken in blocks, and each block only as far as the diagonal.
  */
+
+import type { BatchedCall } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { fillWith } from "./copy.ts";
+import { again, withRank } from "./define/batch.ts";
 import { contract } from "./define/contraction.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { allocate } from "./row.ts";
@@ -23,6 +26,15 @@ export function memoryOrder(x: Tensor): Order {
   if (order.every((d, i) => d === i)) return null;
   // Rows stay rows: kernels write them as vectors.
   return order[order.length - 1] === sizes.length - 1 && strides.every((s) => s > 0) ? order : null;
+}
+
+/** The order with one more dimension, which is outermost. */
+export const outerFirst = (order: Order): Order => order && [0, ...order.map((d) => d + 1)];
+
+/** Under torch.vmap: the samples of stacks that are broadcast are one more dimension in front. */
+export function alignedStacks<A>(call: BatchedCall<A>): Tensor[] {
+  const rank = Math.max(...call.inputs.map((t) => t.sizes.length));
+  return call.values.map((t, i) => (call.batched[i] ? withRank(t, rank + 1) : t));
 }
 
 function allocateInOrder(dtype: DType, sizes: Shape, order: Order): Tensor {
@@ -127,6 +139,7 @@ function productOp(nodeName: string): PrimitiveCall<ProductAttrs> {
   const op: PrimitiveCall<ProductAttrs> = primitive<ProductAttrs>({
     name: "_scaled_product",
     nodeName,
+    batch: (call) => again(call, { ...call.attrs, order: outerFirst(call.attrs.order) }, alignedStacks(call)),
     compute: ([a, b], attrs) => scaledProduct(a, b, attrs),
     gradient: (g, c) => {
       const { scale, triangle } = c.attrs;

@@ -3,15 +3,18 @@
  * `softmax(scale · Q Kᵀ + mask)` and their product with V. Scores become weights in place, a causal mask is never in
  * memory, and operands are read where they lie, so heads that are slices of one projection are not copied.
  */
+
 import { bool, float32 } from "../dtype.ts";
 import { computeType, constant, type Expr } from "../ir/expr.ts";
 import { broadcastStrides } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import {
+  alignedStacks,
   blockRows,
   flashProduct,
   memoryOrder,
   type Order,
+  outerFirst,
   part,
   product,
   scaledProduct,
@@ -19,6 +22,7 @@ import {
   takesBlocks,
 } from "./attention-product.ts";
 import { fillWith } from "./copy.ts";
+import { again } from "./define/batch.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { elementsOf } from "./memory.ts";
 import { allocate, type RowOperand, runRow } from "./row.ts";
@@ -108,6 +112,13 @@ function softmaxOfScores(scores: Tensor, given: Tensor | null, { causal, safe }:
 const weightsOp: PrimitiveCall<WeightAttrs> = primitive<WeightAttrs>({
   name: "_attention_weights",
   nodeName: "SafeSoftmaxBackward",
+  batch: (call) => {
+    const [first, second] = call.attrs.orders;
+    const attrs: WeightAttrs = { ...call.attrs, orders: [outerFirst(first), outerFirst(second)] };
+    const [query, key, ...mask] = alignedStacks(call);
+    const one = call.batched[0] || call.batched[1];
+    return again(call, attrs, [one ? query : query.expand(call.size, ...query.sizes), key, ...mask]);
+  },
   compute: ([query, key, mask], attrs) => {
     // Half precision is computed in float32 until the last product.
     const dtype = query.dtype.itemsize === 2 ? float32 : query.dtype;

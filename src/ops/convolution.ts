@@ -1,9 +1,12 @@
 /** Convolutions and transposed convolutions in one to three dimensions, and their gradients. */
+
+import type { BatchedCall } from "../dispatch.ts";
 import { scalarTypeName } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { convolve, convolveTransposed, convolveWeight, type Geometry } from "./convolution-kernels.ts";
+import { allBatched, fold, unfold } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bindAs } from "./define/schema.ts";
 import { wholeNumbersHint } from "./kernels/guards.ts";
@@ -38,8 +41,42 @@ interface ConvAttrs extends Geometry {
   readonly outputPadding: Shape;
 }
 
+/** (samples, N, C, …) as (N, samples · C, …): what samples do with weights of their own is a convolution in groups. */
+function asGroups(x: Tensor): Tensor {
+  const [size, n, channels, ...rest] = x.sizes;
+  return x.transpose(0, 1).reshape([n, size * channels, ...rest]);
+}
+
+/** The inverse of `asGroups`. */
+function fromGroups(x: Tensor, size: number): Tensor {
+  const [n, channels, ...rest] = x.sizes;
+  return x.reshape([n, size, channels / size, ...rest]).transpose(0, 1);
+}
+
+/** Convolutions of samples, of which some have a weight of their own. */
+function batchedConvolution(call: BatchedCall<ConvAttrs>): Tensor {
+  const { attrs, batched, size, values } = call;
+  const [x, w, bias] = values;
+  if (bias !== undefined && (batched[1] || batched[2])) {
+    const plain = batchedConvolution({ ...call, values: [x, w], batched: batched.slice(0, 2) });
+    const whole = batched[0] || batched[1] ? plain : plain.unsqueeze(0);
+    const channel = attrs.stride.map(() => 1);
+    return whole.add(bias.reshape([...(batched[2] ? [size, 1] : [1, 1]), call.inputs[2].sizes[0], ...channel]));
+  }
+  if (!batched[1])
+    return batched[0]
+      ? unfold(convolutionOp([fold(x), ...values.slice(1)], attrs), size)
+      : convolutionOp([x, w], attrs);
+  if (!batched[0] && attrs.groups === 1) {
+    return fromGroups(convolutionOp([x, attrs.transposed ? asGroups(w) : fold(w)], attrs), size);
+  }
+  const own = batched[0] ? x : x.unsqueeze(0).expand(size, ...x.sizes);
+  return fromGroups(convolutionOp([asGroups(own), fold(w)], { ...attrs, groups: size * attrs.groups }), size);
+}
+
 const convolutionOp: PrimitiveCall<ConvAttrs> = primitive<ConvAttrs>({
   name: "convolution",
+  batch: batchedConvolution,
   compute: ([x, w, bias], attrs) => {
     if (!attrs.transposed) return convolve(x, w, bias ?? null, attrs);
     const sizes = x.sizes.slice(2).map((s, d) => transposedSize(s, w.sizes[d + 2], attrs, d));
@@ -65,6 +102,19 @@ interface GradientAttrs extends ConvAttrs {
 const inputGradientOp: PrimitiveCall<GradientAttrs> = primitive<GradientAttrs>({
   name: "convolution_backward_input",
   nodeName: "ConvolutionBackwardBackward",
+  batch: (call) => {
+    const { attrs, batched, size, values } = call;
+    const [n, channels, ...rest] = attrs.sizes;
+    if (!batched[1]) {
+      return unfold(
+        inputGradientOp([fold(values[0]), values[1]], { ...attrs, sizes: [size * n, channels, ...rest] }),
+        size,
+      );
+    }
+    const [g, w] = allBatched(call);
+    const grouped = { ...attrs, groups: size * attrs.groups, sizes: [n, size * channels, ...rest] };
+    return fromGroups(inputGradientOp([asGroups(g), fold(w)], grouped), size);
+  },
   compute: ([g, w], attrs) =>
     attrs.transposed
       ? convolve(g, w, null, attrs, attrs.sizes.slice(2))
@@ -80,6 +130,18 @@ const inputGradientOp: PrimitiveCall<GradientAttrs> = primitive<GradientAttrs>({
 const weightGradientOp: PrimitiveCall<GradientAttrs> = primitive<GradientAttrs>({
   name: "convolution_backward_weight",
   nodeName: "ConvolutionBackwardBackward",
+  batch: (call) => {
+    const { attrs, batched, size, values } = call;
+    const [outer, inner, ...kernel] = attrs.sizes;
+    if (!batched[1] && attrs.groups === 1) {
+      const sizes = attrs.transposed ? [outer, size * inner, ...kernel] : [size * outer, inner, ...kernel];
+      const all = weightGradientOp([asGroups(values[0]), values[1]], { ...attrs, sizes });
+      return attrs.transposed ? fromGroups(all, size) : unfold(all, size);
+    }
+    const [g, x] = allBatched(call);
+    const grouped = { ...attrs, groups: size * attrs.groups, sizes: [size * outer, inner, ...kernel] };
+    return unfold(weightGradientOp([asGroups(g), asGroups(x)], grouped), size);
+  },
   compute: ([g, x], attrs) =>
     attrs.transposed ? convolveWeight(x, g, attrs.sizes, attrs) : convolveWeight(g, x, attrs.sizes, attrs),
   gradient: (gg, c) => [

@@ -2,9 +2,11 @@
  * Connectionist temporal classification (Graves et al., 2006): the probability of a sequence of labels, summed over all ways
  * to stretch it over the steps with blanks in between. The recursions run in float64, on logarithms.
  */
+
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
+import { allBatched, fold, unfold } from "./define/batch.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { fromValues } from "./from-values.ts";
 import { floatsOf } from "./memory.ts";
@@ -63,8 +65,23 @@ function logLikelihood(table: Float64Array, states: number, steps: number): numb
   return logSum(table[end], states > 1 ? table[end - 1] : Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY);
 }
 
+/** (samples, T, N, C) as (T, samples · N, C). */
+const together = (x: Tensor): Tensor => x.movedim(1, 0).flatten(1, 2);
+
+/** The labels of each sample, which all calls share. */
+function repeated(attrs: CtcAttrs, times: number): CtcAttrs {
+  const all = <T>(list: readonly T[]): T[] => Array.from({ length: times }, () => list).flat();
+  return { ...attrs, labels: all(attrs.labels), steps: all(attrs.steps) };
+}
+
 const backwardOp: PrimitiveCall<CtcAttrs> = primitive<CtcAttrs>({
   name: "_ctc_loss_backward",
+  batch: (call) => {
+    const [g, logProbs, losses] = allBatched(call);
+    const n = call.attrs.labels.length;
+    const all = backwardOp([fold(g), together(logProbs), fold(losses)], repeated(call.attrs, call.size));
+    return all.view([logProbs.sizes[1], call.size, n, logProbs.sizes[3]]).movedim(1, 0);
+  },
   compute: ([g, logProbs, losses], { labels, steps, blank, zeroInfinity }) => {
     const [longest, batch, classes] = logProbs.sizes;
     const values = floatsOf(logProbs);
@@ -100,6 +117,7 @@ const backwardOp: PrimitiveCall<CtcAttrs> = primitive<CtcAttrs>({
 
 const ctcOp: PrimitiveCall<CtcAttrs> = primitive<CtcAttrs>({
   name: "ctc_loss",
+  batch: ({ attrs, size, values }) => unfold(ctcOp([together(values[0])], repeated(attrs, size)), size),
   compute: ([logProbs], { labels, steps, blank }) => {
     const [, batch, classes] = logProbs.sizes;
     const values = floatsOf(logProbs);

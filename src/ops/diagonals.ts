@@ -1,4 +1,5 @@
 /** Diagonals and triangles of matrices. */
+
 import { dispatchInplace } from "../dispatch.ts";
 import { int32 as INT32 } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -6,6 +7,7 @@ import { computeType } from "../ir/expr.ts";
 import { normalizeDim, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
+import { alongDims, alongDimsWithSizes, sameForAll } from "./define/batch.ts";
 import { allocateLike } from "./define/layout.ts";
 import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, type PrimitiveSpec, primitive, toPrimitive } from "./define/primitive.ts";
@@ -33,6 +35,7 @@ function diagonalView(x: Tensor, { offset, dim1, dim2 }: DiagonalAttrs): Tensor 
 const diagonalBackwardOp: PrimitiveCall<DiagonalAttrs & { sizes: Shape }> = primitive<DiagonalAttrs & { sizes: Shape }>(
   {
     name: "diagonal_backward",
+    batch: alongDimsWithSizes("dim1", "dim2"),
     compute: ([g], attrs) => {
       const out = zerosOf(g, attrs.sizes);
       copyInto(diagonalView(out, attrs), g);
@@ -44,6 +47,7 @@ const diagonalBackwardOp: PrimitiveCall<DiagonalAttrs & { sizes: Shape }> = prim
 
 const diagonalSpec: PrimitiveSpec<DiagonalAttrs> = {
   name: "diagonal",
+  batch: alongDims("dim1", "dim2"),
   view: "view",
   compute: ([x], attrs) => diagonalView(x, attrs),
   gradient: (g, c) => [diagonalBackwardOp([g], { ...c.attrs, sizes: c.shape(0) })],
@@ -86,6 +90,7 @@ export function diagonal(self: Tensor, offset?: number | DiagonalOptions, dim1?:
 
 const diagEmbedOp = primitive<DiagonalAttrs>({
   name: "diag_embed",
+  batch: alongDims("dim1", "dim2"),
   compute: ([x], attrs) => {
     const { offset, dim1, dim2 } = attrs;
     const n = x.sizes[x.sizes.length - 1] + Math.abs(offset);
@@ -139,6 +144,7 @@ export function diagflat(self: Tensor, offset?: number | { offset?: number }): T
 
 const diagonalScatterOp = primitive<DiagonalAttrs>({
   name: "diagonal_scatter",
+  batch: alongDims("dim1", "dim2"),
   compute: ([x, src], attrs) => {
     const out = copied(x, { dtype: x.dtype, format: "preserve_format" });
     copyInto(diagonalView(out, attrs), src);
@@ -212,6 +218,7 @@ function triangle(x: Tensor, k: number, upper: boolean, out: Tensor | null): Ten
 function triangleOp(name: string, upper: boolean) {
   const spec: PrimitiveSpec<{ k: number }> = {
     name,
+    batch: sameForAll,
     compute: ([x], { k }, out) => triangle(x, k, upper, out ?? null),
     gradient: (g, c) => [upper ? g.triu(c.attrs.k) : g.tril(c.attrs.k)],
   };

@@ -9,7 +9,7 @@ import { contiguousStrides, normalizeDim, normalizeDims, numelOf, type Shape, sh
 import { heap, Storage } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { alias, stridedView } from "./as-strided.ts";
-import { again, alongDims } from "./define/batch.ts";
+import { again, alongDims, movedDims } from "./define/batch.ts";
 import { type PrimitiveSpec, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
@@ -75,7 +75,7 @@ export function squeeze_(self: Tensor, dim?: number | Shape): Tensor {
 const unsqueezeSpec: PrimitiveSpec<{ dim: number }> = {
   name: "unsqueeze",
   view: "view",
-  batch: alongDims("dim"),
+  batch: (call) => again(call, movedDims(call.attrs, ["dim"])),
   compute: ([x], { dim }) => {
     const stride = dim < x.sizes.length ? x.sizes[dim] * x.strides[dim] : 1;
     const insert = (list: Shape, value: number): number[] => [...list.slice(0, dim), value, ...list.slice(dim)];

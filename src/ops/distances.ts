@@ -1,4 +1,5 @@
 /** Distances between all pairs of rows: `cdist` and `pdist`. */
+
 import { isRecording } from "../context/grad-mode.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
@@ -6,6 +7,7 @@ import { constant, type Expr } from "../ir/expr.ts";
 import { broadcastShapes, contiguousStrides, numelOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copyInto, fillWith } from "./copy.ts";
+import { intoFirstDim } from "./define/batch.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { fromValues } from "./from-values.ts";
@@ -149,6 +151,7 @@ function differentiableBackward(g: Tensor, x1: Tensor, x2: Tensor, dist: Tensor,
 
 const backwardOp: PrimitiveCall<DistanceAttrs> = primitive<DistanceAttrs>({
   name: "_cdist_backward",
+  batch: intoFirstDim(),
   compute: ([g, x1, x2, dist], { p }) => distancesBackward(g, x1, x2, dist, p),
 });
 
@@ -159,6 +162,7 @@ function rowsGradient(g: Tensor, x1: Tensor, x2: Tensor, dist: Tensor, p: number
 
 const cdistOp: PrimitiveCall<DistanceAttrs> = primitive<DistanceAttrs>({
   name: "cdist",
+  batch: intoFirstDim(),
   compute: ([x1, x2], { p }) => distances(x1, x2, p),
   saves: [[0, 1, RESULT]],
   gradient: (g, c) => {

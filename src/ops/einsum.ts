@@ -1,7 +1,9 @@
 /** Sums of products named by subscripts, and what is made of them. */
+
 import { RuntimeError } from "../errors.ts";
 import { normalizeDim, numelOf, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { again } from "./define/batch.ts";
 import { contract } from "./define/contraction.ts";
 import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
@@ -31,6 +33,16 @@ const missing = (list: readonly string[], other: readonly string[]): string[] =>
 const pairOp: PrimitiveCall<PairAttrs> = primitive<PairAttrs>({
   name: "einsum",
   nodeName: "BmmBackward",
+  // The samples are one more label.
+  batch: (call) => {
+    const { attrs, batched } = call;
+    const own = `samples${attrs.out.length}`;
+    return again(call, {
+      a: batched[0] ? [own, ...attrs.a] : attrs.a,
+      b: batched[1] ? [own, ...attrs.b] : attrs.b,
+      out: [own, ...attrs.out],
+    });
+  },
   compute: ([a, b], { a: la, b: lb, out: lo }) => {
     const sizeOf = (l: string): number => (la.includes(l) ? a.sizes[la.indexOf(l)] : b.sizes[lb.indexOf(l)]);
     const out = allocate(

@@ -1,16 +1,19 @@
 /** Rows of a matrix by number: the lookup of embeddings. */
+
 import { withGradMode } from "../autograd/mode.ts";
 import * as dt from "../dtype.ts";
 import { roundTo } from "../elements.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
-import { primitive } from "./define/primitive.ts";
+import { again, fold } from "./define/batch.ts";
+import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { gatherInto } from "./define/scatter.ts";
 import { bind } from "./define/schema.ts";
 import { fromValues } from "./from-values.ts";
 import { checkIndices } from "./index-check.ts";
 import { floatsOf } from "./memory.ts";
 import { allocate } from "./row.ts";
+import { sampleNumbers } from "./sample-numbers.ts";
 
 interface EmbeddingAttrs {
   /** The row that gets no gradient; -1 for none. */
@@ -19,8 +22,18 @@ interface EmbeddingAttrs {
   readonly scale: boolean;
 }
 
-const embeddingOp = primitive<EmbeddingAttrs>({
+const embeddingOp: PrimitiveCall<EmbeddingAttrs> = primitive<EmbeddingAttrs>({
   name: "embedding",
+  batch: (call) => {
+    const { attrs, batched, inputs, size, values } = call;
+    const [weight, indices] = values;
+    if (!batched[0]) return again(call);
+    // Where backward will need to know the row without a gradient there would be one for each sample.
+    if (attrs.padding >= 0 && weight.requires_grad) return null;
+    const rows = inputs[0].sizes[0];
+    const first = sampleNumbers(size, inputs[1].sizes.length + 1).mul(rows);
+    return embeddingOp([fold(weight), indices.add(first)], { ...attrs, padding: -1 });
+  },
   compute: ([weight, indices]) => {
     const out = allocate(weight.dtype, [...indices.sizes, weight.sizes[1]]);
     const rank = indices.sizes.length;
@@ -65,10 +78,9 @@ export function embedding_dense_backward(
 
 /** 1 / (how often the number occurs) for each index, as a column. */
 function frequencies(places: Tensor, count: number, dtype: dt.DType): Tensor {
-  const counts = new Float64Array(count);
-  const list = (places.tolist() as number[]).map(Number);
-  for (const i of list) counts[i]++;
-  return fromValues(new Float64Array(list.map((i) => 1 / counts[i])), dtype, false).reshape([list.length, 1]);
+  const ones = places.new_ones(places.sizes, { dtype: dt.float64 });
+  const counts = ones.new_zeros([count]).index_add(0, places, ones);
+  return counts.index_select(0, places).reciprocal().to(dtype).unsqueeze(1);
 }
 
 /**

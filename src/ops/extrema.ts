@@ -1,9 +1,12 @@
 /** Largest and smallest values, and where they are. A NaN counts as both; of equal values the first is taken. */
+
 import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError } from "../errors.ts";
 import { normalizeDim, normalizeDims } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { requireNonEmpty, selectedGradient } from "./define/axis.ts";
+import { alongDims } from "./define/batch.ts";
 import { intoAll, type NamedTensors, namedTensors, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
@@ -38,7 +41,8 @@ function spread(g: Tensor, input: Tensor, result: Tensor, attrs: ReducedDims, na
   const extreme = restoreDims(result.detach(), x.sizes, attrs);
   let mask = x.eq(extreme);
   // Only `max()` and `min()` of all elements find a NaN again; the others give a NaN gradient, as PyTorch does.
-  if (nans && extreme.isnan().item()) mask = x.isnan();
+  if (nans && (extreme.count > 1 || isBatched(extreme))) mask = mask.logical_or(x.isnan().logical_and(extreme.isnan()));
+  else if (nans && extreme.isnan().item()) mask = x.isnan();
   const share = restoreDims(g, x.sizes, attrs).mul(mask);
   return attrs.dims.length === 0 ? share : share.div(mask.sum(attrs.dims, true));
 }
@@ -56,6 +60,7 @@ function extremeFunction(which: Which) {
   const allOp = primitive<ReducedDims>({
     name: which,
     nodeName: `${title}Backward1`,
+    batch: alongDims("dims"),
     compute: ([x], attrs) => extreme(x, which, attrs),
     gradient: (g, c) => [spread(g, c.input(0), c.output(), c.attrs, true)],
     saves: [[0, RESULT]],
@@ -63,6 +68,7 @@ function extremeFunction(which: Which) {
   const dimOp = primitiveMany<AxisAttrs>({
     name: which,
     nodeName: `${title}Backward0`,
+    batch: alongDims("dim"),
     compute: ([x], { dim, keepdim }) =>
       reduceMany(x, {
         name: `${which}_dim`,
@@ -147,6 +153,7 @@ export const min: Extreme = extremeFunction("min");
 function extremeOverDims(name: "amax" | "amin", which: Which) {
   const op = primitive<ReducedDims>({
     name,
+    batch: alongDims("dims"),
     compute: ([x], attrs) => extreme(x, which, attrs),
     gradient: (g, c) => [spread(g, c.input(0), c.output(), c.attrs, false)],
     saves: [[0, RESULT]],
@@ -180,6 +187,7 @@ export const amin: ExtremeOverDims = extremeOverDims("amin", "min");
 
 const aminmaxOp = primitiveMany<ReducedDims>({
   name: "aminmax",
+  batch: alongDims("dims"),
   compute: ([x], { dims, keepdim }) =>
     reduceMany(x, {
       name: "aminmax",
@@ -220,6 +228,7 @@ export function aminmax(
 function argExtreme(name: "argmax" | "argmin") {
   const op = primitive<ReducedDims>({
     name,
+    batch: alongDims("dims"),
     compute: ([x], { dims, keepdim }) =>
       reduce(x, {
         name,

@@ -1,9 +1,11 @@
 /** Sliding blocks of images as columns of matrices, and back: `im2col` and `col2im`. */
+
 import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError } from "../errors.ts";
 import { contiguousStrides, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto, fillWith } from "./copy.ts";
+import { intoFirstDim } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { viewOf } from "./geometry.ts";
 import { allocate, runRow } from "./row.ts";
@@ -94,6 +96,7 @@ function fromColumns(columns: Tensor, b: Blocks): Tensor {
 
 const unfoldOp: PrimitiveCall<Blocks> = primitive<Blocks>({
   name: "im2col",
+  batch: intoFirstDim(),
   nodeName: "Im2ColBackward",
   compute: ([x], b) => toColumns(x, b),
   gradient: (g, c) => [foldOp([g], c.attrs)],
@@ -101,6 +104,7 @@ const unfoldOp: PrimitiveCall<Blocks> = primitive<Blocks>({
 
 const foldOp: PrimitiveCall<Blocks> = primitive<Blocks>({
   name: "col2im",
+  batch: intoFirstDim(),
   nodeName: "Col2ImBackward",
   compute: ([x], b) => fromColumns(x, b),
   gradient: (g, c) => [unfoldOp([g], c.attrs)],

@@ -1,4 +1,6 @@
 /** Fractional max pooling (Graham, 2014): windows whose distances vary at random, so that any size can come out. */
+
+import type { BatchedCall } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
@@ -6,6 +8,7 @@ import type { Kernel } from "../ir/kernel.ts";
 import { numelOf, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied } from "./copy.ts";
+import { again, allBatched, fold, intoFirstDim } from "./define/batch.ts";
 import { primitiveMany, RESULT } from "./define/primitive.ts";
 import { fromValues } from "./from-values.ts";
 import { KernelCache, launch } from "./launch.ts";
@@ -26,6 +29,14 @@ function starts(u: number, input: number, output: number, pool: number, round: (
 interface FractionalAttrs {
   readonly kernel: Shape;
   readonly output: Shape;
+}
+
+/** One call for all: as one batch. Inputs without a batch are their own. */
+function fractionalTogether(call: BatchedCall<FractionalAttrs>): Tensor | Tensor[] {
+  const own = call.inputs[0].sizes.length === call.attrs.output.length + 1;
+  return own
+    ? again(call, call.attrs, [allBatched(call)[0], fold(allBatched(call)[1])])
+    : (intoFirstDim<FractionalAttrs>()(call) as Tensor[]);
 }
 
 function compute(x: Tensor, samples: Tensor, { kernel, output }: FractionalAttrs): Tensor[] {
@@ -111,6 +122,7 @@ function windowKernel(dims: number, dtype: dt.DType): Kernel {
 function poolOp(dims: number): (inputs: readonly Tensor[], attrs: FractionalAttrs) => Tensor[] {
   return primitiveMany<FractionalAttrs>({
     name: `fractional_max_pool${dims}d`,
+    batch: fractionalTogether,
     nodeName: `FractionalMaxPool${dims}DBackward`,
     differentiableOutputs: [true, false],
     compute: ([x, samples], attrs) => compute(x, samples, attrs),

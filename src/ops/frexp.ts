@@ -1,8 +1,10 @@
 /** Splitting numbers into mantissa and exponent. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { computeType, constant, type Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
+import { sameForAll } from "./define/batch.ts";
 import { type NamedTensors, namedTensors } from "./define/named.ts";
 import { intoOut } from "./define/out.ts";
 import { primitiveMany } from "./define/primitive.ts";
@@ -29,6 +31,7 @@ function exponentOf(x: Expr): { scaled: Expr; exponent: Expr } {
 
 const frexpOp = primitiveMany<null>({
   name: "frexp",
+  batch: sameForAll,
   compute: ([x]) => {
     const mantissa = allocate(x.dtype, x.sizes);
     const exponent = allocate(dt.int32, x.sizes);

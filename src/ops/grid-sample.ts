@@ -5,6 +5,7 @@ import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { fold, intoFirstDim, unfold } from "./define/batch.ts";
 import { contract } from "./define/contraction.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
@@ -27,6 +28,7 @@ function samplerOp(dims: number): PrimitiveCall<SamplingOptions> {
   ): PrimitiveCall<SamplingOptions> =>
     primitive<SamplingOptions>({
       name: `${name}_backward`,
+      batch: intoFirstDim(),
       nodeName: `GridSampler${dims}DBackwardBackward`,
       compute: ([g, x, grid], options) => compute(g, x, grid, options),
       gradient,
@@ -55,6 +57,7 @@ function samplerOp(dims: number): PrimitiveCall<SamplingOptions> {
   const sampler: PrimitiveCall<SamplingOptions> = primitive<SamplingOptions>({
     name,
     nodeName: `GridSampler${dims}DBackward`,
+    batch: intoFirstDim(),
     compute: ([x, grid], options) => gridSample(x, grid, options),
     saves: [[0, 1]],
     gradient: (g, c) => {
@@ -178,6 +181,10 @@ function cellRows(spatial: Shape, dtype: dt.DType, alignCorners: boolean): Tenso
 
 const affineOp: PrimitiveCall<AffineAttrs> = primitive<AffineAttrs>({
   name: "affine_grid_generator",
+  batch: (call) => {
+    const [n, ...rest] = call.attrs.size;
+    return unfold(affineOp([fold(call.values[0])], { ...call.attrs, size: [call.size * n, ...rest] }), call.size);
+  },
   compute: ([theta], { size, alignCorners }) => {
     const spatial = size.slice(2);
     const dims = spatial.length;

@@ -1,4 +1,5 @@
 /** Checks of index tensors, before anything is read or written with them. */
+
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -6,6 +7,7 @@ import { computeType } from "../ir/expr.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied } from "./copy.ts";
+import { allValues } from "./define/batch.ts";
 import { viewOf } from "./geometry.ts";
 import { elementsOf } from "./memory.ts";
 import { allocate, runRow } from "./row.ts";
@@ -16,7 +18,8 @@ import { allocate, runRow } from "./row.ts";
  */
 export function checkIndices(index: Tensor, size: number, negative: boolean, fail: (value: number) => never): void {
   if (index.count === 0) return;
-  const plain = index.contiguousLayout ? index : copied(index, { dtype: index.dtype, format: "contiguous_format" });
+  const whole = index.wrapping === null ? index : allValues(index);
+  const plain = whole.contiguousLayout ? whole : copied(whole, { dtype: whole.dtype, format: "contiguous_format" });
   if (plain.count >= LEAST_FOR_KERNEL && isIndexType(plain.dtype) && allInRange(plain, size, negative)) return;
   const array = elementsOf(plain);
   if (array instanceof BigInt64Array) {

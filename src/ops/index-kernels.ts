@@ -1,15 +1,18 @@
 /** Advanced indexing and masks as primitives: what `index`, `index_put_`, `masked_select` and their kin are made of. */
+import type { BatchedCall } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastStrides, contiguousStrides, numelOf, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
-import { primitive } from "./define/primitive.ts";
+import { again, refuseDynamicShape, withRank } from "./define/batch.ts";
+import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { type Access, gatherInto, scatterInto } from "./define/scatter.ts";
 import { writing } from "./define/writing.ts";
 import { viewOf } from "./geometry.ts";
 import { elementsOf, elementsOfAll } from "./memory.ts";
 import { allocate } from "./row.ts";
+import { sampleNumbers } from "./sample-numbers.ts";
 
 /** Which dimension each index tensor indexes. */
 export interface IndexAttrs {
@@ -19,8 +22,11 @@ export interface IndexAttrs {
 /** Where the dimensions of the broadcast indices stand in the result: at the indexed ones if those are neighbours, else first. */
 function placement(rank: number, dims: readonly number[]): { position: number; rest: number[] } {
   const rest = Array.from({ length: rank }, (_, d) => d).filter((d) => !dims.includes(d));
-  const adjacent = dims.every((d, i) => i === 0 || d === dims[i - 1] + 1);
-  return { position: adjacent ? dims[0] : 0, rest };
+  return { position: isAdjacent(dims) ? dims[0] : 0, rest };
+}
+
+function isAdjacent(dims: readonly number[]): boolean {
+  return dims.every((d, i) => i === 0 || d === dims[i - 1] + 1);
 }
 
 /** The shape of the result of indexing. */
@@ -50,11 +56,35 @@ function advanced(x: Tensor, indices: readonly Tensor[], dims: readonly number[]
   };
 }
 
+const range = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
+
+/** The index tensors, which are the inputs from `first` on, each for all samples. */
+function eachWithSamples<A>({ batched, size, values }: BatchedCall<A>, first: number): Tensor[] {
+  return values.slice(first).map((t, i) => (batched[first + i] ? t : t.unsqueeze(0).expand(size, ...t.sizes)));
+}
+
 const INDEX_INPUTS = Array.from({ length: 16 }, (_, i) => i + 1);
 
 /** `x[…, i, j, …]`: inputs are x and the broadcast index tensors. */
-export const indexOp = primitive<IndexAttrs>({
+export const indexOp: PrimitiveCall<IndexAttrs> = primitive<IndexAttrs>({
   name: "index",
+  batch: (call) => {
+    const { attrs, batched, inputs, size, values } = call;
+    const { dims } = attrs;
+    const [x, ...indices] = values;
+    const rank = inputs[1].sizes.length;
+    const { position } = placement(inputs[0].sizes.length, dims);
+    if (!batched.includes(true, 1)) {
+      const result = indexOp([x, ...indices], { dims: dims.map((d) => d + 1) });
+      return isAdjacent(dims) ? result : result.movedim(rank, 0);
+    }
+    const places = eachWithSamples(call, 1);
+    if (!batched[0]) return indexOp([x, ...places], attrs).movedim(position, 0);
+    const numbers = sampleNumbers(size, rank + 1).expand(places[0].sizes);
+    const result = indexOp([x, numbers, ...places], { dims: [0, ...dims.map((d) => d + 1)] });
+    // The indexed dimensions come first among those of a sample.
+    return result.movedim(range(1, rank), range(1 + position, rank));
+  },
   compute: ([x, ...indices], { dims }) => {
     const access = advanced(x, indices, dims);
     const out = allocate(x.dtype, access.shape);
@@ -77,6 +107,29 @@ export interface IndexPutAttrs extends IndexAttrs {
 export const indexPutOp: ReturnType<typeof writing<IndexPutAttrs>> = writing<IndexPutAttrs>(
   {
     name: "index_put",
+    batch: (call) => {
+      const { attrs, batched, form, inputs, size, values } = call;
+      const { dims } = attrs;
+      const put = form === "inplace" ? indexPutOp.inplace : indexPutOp.call;
+      const x = batched[0] ? values[0] : values[0].unsqueeze(0).expand(size, ...values[0].sizes);
+      const shape = indexedShape(inputs[0].sizes, dims, inputs[2].sizes);
+      const value = batched[1] ? withRank(values[1], shape.length + 1) : values[1];
+      const moved = dims.map((d) => d + 1);
+      if (!batched.includes(true, 2) && isAdjacent(dims)) {
+        return put([x, value, ...values.slice(2)], { ...attrs, dims: moved });
+      }
+      const places = eachWithSamples(call, 2);
+      const rank = inputs[2].sizes.length;
+      const { position } = placement(inputs[0].sizes.length, dims);
+      // As the result of indexing has them: the indexed dimensions right after the samples.
+      let whole = value;
+      if (position > 0) {
+        const full = batched[1] ? value : value.expand(shape).unsqueeze(0);
+        whole = full.movedim(range(1 + position, rank), range(1, rank));
+      }
+      const numbers = sampleNumbers(size, rank + 1).expand(places[0].sizes);
+      return put([x, whole, numbers, ...places], { ...attrs, dims: [0, ...moved] });
+    },
     saves: [INDEX_INPUTS.map((i) => i + 1), INDEX_INPUTS.map((i) => i + 1)],
     gradient: (g, c) => {
       const indices = INDEX_INPUTS.slice(0, c.inputCount - 2).map((i) => c.input(i + 1));
@@ -133,6 +186,17 @@ function flattened(x: Tensor, shape: Shape): Tensor {
 /** The elements where the mask (input 1) is true, in row-major order; both broadcast to `shape`. */
 export const maskedSelectOp = primitive<{ shape: Shape }>({
   name: "masked_select",
+  batch: ({ batched, attrs, size, values }) => {
+    if (batched[1]) {
+      throw new RuntimeError(
+        "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this because for each batch this would return a differently shaped Tensor. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this feature.",
+      );
+    }
+    // One mask for all samples: the same places of each.
+    const flat = withRank(values[0], attrs.shape.length + 1).expand([size, ...attrs.shape]);
+    const places = values[1].expand(attrs.shape).reshape(-1).nonzero().view(-1);
+    return flat.reshape([size, numelOf(attrs.shape)]).index_select(1, places);
+  },
   compute: ([x, mask], { shape }) => {
     const positions = positionsOf(mask, shape);
     const out = allocate(x.dtype, positions.sizes);
@@ -189,6 +253,17 @@ function writeFlat(target: Tensor, positions: Tensor, source: Tensor, mode: "set
 /** Elements at row-major positions (input 1). */
 export const takeOp = primitive<null>({
   name: "take",
+  batch: (call) => {
+    const { batched, inputs, size, values } = call;
+    if (!batched[0]) return again(call);
+    const flat = values[0].reshape([size, inputs[0].count]);
+    const places = (batched[1] ? values[1] : values[1].expand([size, ...values[1].sizes])).reshape([
+      size,
+      inputs[1].count,
+    ]);
+    const taken = indexOp([flat, sampleNumbers(size, 2).expand(places.sizes), places], { dims: [0, 1] });
+    return taken.view([size, ...inputs[1].sizes]);
+  },
   compute: ([x, index]) => {
     const out = allocate(x.dtype, index.sizes);
     const flat = flattened(x, x.sizes);
@@ -203,6 +278,19 @@ export const takeOp = primitive<null>({
 export const putOp = writing<{ accumulate: boolean }>(
   {
     name: "put",
+    batch: (call) => {
+      const { attrs, batched, form, inputs, size, values } = call;
+      if (form === "inplace" && !values[0].contiguousLayout) return null;
+      const rows = (i: number): Tensor =>
+        (batched[i] ? values[i] : values[i].expand([size, ...values[i].sizes])).reshape([size, inputs[i].count]);
+      const places = rows(1);
+      const parts = [rows(0), rows(2), sampleNumbers(size, 2).expand(places.sizes), places];
+      const result = (form === "inplace" ? indexPutOp.inplace : indexPutOp.call)(parts, {
+        dims: [0, 1],
+        accumulate: attrs.accumulate,
+      });
+      return result.view([size, ...inputs[0].sizes]);
+    },
     saves: [[1], [], [1, 2]],
     gradient: (g, c) => [
       c.needs(0) ? (c.attrs.accumulate ? g : g.put(c.input(1), g.new_zeros(c.input(1).shape), false)) : null,
@@ -219,6 +307,7 @@ export const putOp = writing<{ accumulate: boolean }>(
 /** Positions of the elements that are not 0, a row each. */
 export const nonzeroOp = primitive<null>({
   name: "nonzero",
+  batch: () => refuseDynamicShape("nonzero"),
   compute: ([x]) => {
     const positions = positionsOf(x, x.sizes);
     const rank = x.sizes.length;

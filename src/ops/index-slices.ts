@@ -1,10 +1,12 @@
 /** Reading and writing slices of one dimension whose numbers are in a vector. */
+import type { BatchedCall } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError } from "../errors.ts";
 import type { ScatterMode } from "../ir/kernel.ts";
 import { normalizeDim, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copied, scalarTensor } from "./copy.ts";
+import { again } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import type { Scalar } from "./define/promote.ts";
@@ -13,7 +15,9 @@ import { bind } from "./define/schema.ts";
 import { writing } from "./define/writing.ts";
 import { fromValues } from "./from-values.ts";
 import { atLeast1, checkIndices, isIndexType, outOfBounds, sizeAt, zeroAt } from "./index-check.ts";
+import { indexOp, indexPutOp } from "./index-kernels.ts";
 import { allocate } from "./row.ts";
+import { sampleNumbers } from "./sample-numbers.ts";
 
 interface AlongAttrs {
   readonly dim: number;
@@ -41,6 +45,17 @@ function slices(x: Tensor, dim: number, index: Tensor, negative = false): Access
 
 const indexSelectOp = primitive<{ dim: number }>({
   name: "index_select",
+  batch: (call) => {
+    const { attrs, batched, inputs, size, values } = call;
+    const [x, index] = values;
+    if (inputs[0].sizes.length === 0) return x.sizes.length === 0 ? x.expand(size).clone() : x.clone();
+    if (!batched[1]) return again(call, { dim: attrs.dim + 1 });
+    const places = index.reshape([size, inputs[1].count]);
+    // The numbers of the slices come before the other dimensions, or where `dim` is.
+    if (!batched[0]) return indexOp([x, places], { dims: [attrs.dim] }).movedim(attrs.dim, 0);
+    const numbers = sampleNumbers(size, 2).expand(places.sizes);
+    return indexOp([x, numbers, places], { dims: [0, attrs.dim + 1] }).movedim(1, attrs.dim + 1);
+  },
   compute: ([x, index], { dim }) => {
     if (x.sizes.length === 0) return copied(x, { dtype: x.dtype, format: "contiguous_format" });
     const access = slices(x, dim, index);
@@ -84,9 +99,43 @@ function sliceWrite(target: Tensor, [, index, source]: readonly Tensor[], { dim,
   scatterInto(x, source, strides, access, mode, alpha);
 }
 
+function batchedSlices(call: BatchedCall<AlongAttrs>): Tensor | Tensor[] {
+  const { attrs, batched, form, inputs, size, values } = call;
+  const { alpha, mode } = attrs;
+  const dim = attrs.dim + 1;
+  const all = (i: number): Tensor => (batched[i] ? values[i] : values[i].unsqueeze(0).expand(size, ...values[i].sizes));
+  const scalar = inputs[0].sizes.length === 0;
+  const x = scalar ? all(0).unsqueeze(1) : all(0);
+  const index = inputs[1];
+  // The slices of all samples: a source without dimensions is the same for all places of a sample.
+  const slices = x.sizes.map((s, d) => (d === dim ? index.count : s));
+  let source = values[2];
+  if (batched[2] || inputs[2].sizes.length > 0) {
+    source = all(2);
+    if (inputs[2].sizes.length === 0) source = source.view([size, ...slices.slice(1).map(() => 1)]);
+    source = source.reshape(inputs[2].count === 1 ? source.sizes : slices).expand(slices);
+  }
+  let result: Tensor;
+  if (batched[1]) {
+    const places = values[1].reshape([size, index.count]);
+    const value = source.sizes.length === 0 ? source : source.movedim(dim, 1);
+    const inputsOfPut = [
+      x,
+      alpha === 1 ? value : value.mul(alpha),
+      sampleNumbers(size, 2).expand(places.sizes),
+      places,
+    ];
+    const attrsOfPut = { dims: [0, dim], accumulate: mode === "add" };
+    result =
+      form === "inplace" ? indexPutOp.inplace(inputsOfPut, attrsOfPut) : indexPutOp.call(inputsOfPut, attrsOfPut);
+  } else result = again(call, { ...attrs, dim }, [x, values[1], source]) as Tensor;
+  return scalar && form === "one" ? result.squeeze(1) : result;
+}
+
 const indexAddOp = writing<AlongAttrs>(
   {
     name: "index_add",
+    batch: batchedSlices,
     // The source too, though only for its shape: PyTorch notices when it was changed.
     saves: [[], [], [1, 2]],
     gradient: (g, c) => {
@@ -164,6 +213,7 @@ export function index_add_(self: Tensor, dim: number, index: Tensor, source: Ten
 const indexCopyOp = writing<AlongAttrs>(
   {
     name: "index_copy",
+    batch: batchedSlices,
     saves: [[1], [], [1, 2]],
     gradient: (g, c) => [
       c.needs(0) ? g.index_fill(c.attrs.dim, c.input(1), 0) : null,
@@ -249,16 +299,24 @@ function distinct(index: Tensor, size: number): Tensor {
   return fromValues([...new Set(places)], dt.int64, false);
 }
 
+/** The sum of the elements in the slices that `index` numbers. */
+function filledSum(g: Tensor, dim: number, index: Tensor): Tensor {
+  if (index.wrapping !== null || g.wrapping !== null)
+    return g.mul(g.new_zeros(g.sizes).index_fill(dim, index, 1)).sum();
+  return g.index_select(dim, distinct(index, sizeOf(g.sizes, dim))).sum();
+}
+
 function indexFillOp(nodeName: string) {
   return writing<AlongAttrs>(
     {
       name: "index_fill",
+      batch: batchedSlices,
       nodeName,
       saves: [[1], [], [1]],
       gradient: (g, c) => [
         c.needs(0) ? g.index_fill(c.attrs.dim, c.input(1), 0) : null,
         null,
-        c.needs(2) ? g.index_select(c.attrs.dim, distinct(c.input(1), sizeOf(c.shape(0), c.attrs.dim))).sum() : null,
+        c.needs(2) ? filledSum(g, c.attrs.dim, c.input(1)) : null,
       ],
     },
     sliceWrite,

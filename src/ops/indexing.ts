@@ -1,8 +1,10 @@
 /** Indexing as in Python's brackets, masks, and flat positions. */
+
 import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, describe, type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { alias } from "./as-strided.ts";
 import { scalarTensor } from "./copy.ts";
 import { intoOut } from "./define/out.ts";
@@ -39,6 +41,8 @@ function applyViews(self: Tensor, given: readonly TensorIndex[]): { view: Tensor
   const items = given.map((item): Exclude<TensorIndex, IndexList> => {
     if (Array.isArray(item)) return fromList(item);
     if (item instanceof Tensor && item.ndim === 0 && item.dtype.category === dt.INTEGRAL && item.dtype !== dt.uint8) {
+      // One number for each sample of torch.vmap is a tensor of them.
+      if (isBatched(item)) return item;
       return Number(item.item());
     }
     return item as Exclude<TensorIndex, IndexList>;
@@ -75,6 +79,11 @@ function applyViews(self: Tensor, given: readonly TensorIndex[]): { view: Tensor
         found.push({ tensor: item, dim });
         dim++;
       } else {
+        if (isBatched(item)) {
+          throw new RuntimeError(
+            "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing with a boolean mask.",
+          );
+        }
         item.sizes.forEach((size, k) => {
           if (size !== view.sizes[dim + k]) {
             throw new IndexError(
@@ -136,7 +145,11 @@ function broadcastIndices(view: Tensor, found: readonly { tensor: Tensor; dim: n
     });
   }
   return {
-    tensors: found.map(({ tensor }) => viewOf(tensor, shape, broadcastStrides(tensor.sizes, tensor.strides, shape))),
+    tensors: found.map(({ tensor }) =>
+      tensor.wrapping === null
+        ? viewOf(tensor, shape, broadcastStrides(tensor.sizes, tensor.strides, shape))
+        : tensor.expand(shape),
+    ),
     dims: found.map((f) => f.dim),
   };
 }

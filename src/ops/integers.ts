@@ -1,10 +1,12 @@
 /** Number theory on integers: loops of unknown length, so routines rather than kernels. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, sameShape, shapeText } from "../shape.ts";
 import { heap } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
+import { again, withRank } from "./define/batch.ts";
 import { intoOut, requireCast } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
@@ -30,6 +32,14 @@ type Routine = keyof typeof routines;
 
 const integerOp = primitive<{ routine: Routine }>({
   name: "gcd",
+  batch: (call) => {
+    const rank = Math.max(...call.inputs.map((t) => t.sizes.length));
+    return again(
+      call,
+      call.attrs,
+      call.values.map((t, i) => (call.batched[i] ? withRank(t, rank + 1) : t)),
+    );
+  },
   compute: ([a, b], { routine }) => {
     const f = routines[routine];
     const dtype = resultType([a, b]);

@@ -1,9 +1,11 @@
 /** Resampling of images and signals: nearest, linear, cubic, and antialiased filters. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { inFormatOf } from "./copy.ts";
+import { inFront } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { resampleTaps, resampleWindows } from "./interpolation-kernels.ts";
 import {
@@ -126,11 +128,13 @@ function upsampleOp(mode: InterpolationMode, dims: number, antialias: boolean): 
   const forward: PrimitiveCall<UpsampleAttrs> = primitive<UpsampleAttrs>({
     name,
     nodeName: `${key}Backward`,
+    batch: inFront("input"),
     compute: ([x], a) => (dims === 2 ? inFormatOf(forwardOf(x, a), x) : forwardOf(x, a)),
     gradient: (g, c) => [backward([g], c.attrs)],
   });
   const backward: PrimitiveCall<UpsampleAttrs> = primitive<UpsampleAttrs>({
     name: `${name}_backward`,
+    batch: inFront("input"),
     nodeName: `${key}BackwardBackward`,
     compute: ([g], a) => backwardOf(g, a),
     gradient: (gg, c) => [forward([gg], c.attrs)],

@@ -1,4 +1,5 @@
 /** Joining tensors. */
+
 import type { DType } from "../dtype.ts";
 import { get_default_dtype, int64, promote_types } from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
@@ -12,6 +13,7 @@ import {
 } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
+import { again, allBatched, movedDims } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
@@ -22,6 +24,12 @@ import { allocate } from "./row.ts";
 
 const catOp = primitive<{ dim: number; dtype: DType }>({
   name: "cat",
+  batch: (call) => {
+    const parts = allBatched(call).filter((_, i) => !isSkipped(call.inputs[i]));
+    return parts.length === 0
+      ? call.values[0].new_empty([call.size, 0], { dtype: call.attrs.dtype })
+      : again(call, movedDims(call.attrs, ["dim"]), parts);
+  },
   forward: "linear",
   compute: (inputs, { dim, dtype }) => {
     const parts = inputs.filter((x) => !isSkipped(x));
@@ -96,6 +104,7 @@ export function cat(
 
 const stackOp = primitive<{ dim: number; dtype: DType }>({
   name: "stack",
+  batch: (call) => again(call, movedDims(call.attrs, ["dim"]), allBatched(call)),
   forward: "linear",
   compute: (inputs, { dim, dtype }) => {
     const { sizes } = inputs[0];

@@ -2,11 +2,13 @@
  * Losses that compare two tensors element by element: one kernel computes and reduces, one gives the gradient. Where the
  * gradient is itself to be differentiated, it is written with ordinary ops instead.
  */
+
 import { isRecording } from "../context/grad-mode.ts";
 import type { Expr } from "../ir/expr.ts";
 import { computeType, constant } from "../ir/expr.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { again, withRank } from "./define/batch.ts";
 import { allocateLike } from "./define/layout.ts";
 import { PointwiseOp } from "./define/pointwise.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
@@ -56,6 +58,15 @@ export function loss(spec: LossSpec): Loss {
   const forward: PrimitiveCall<LossAttrs> = primitive<LossAttrs>({
     name: spec.name,
     nodeName: spec.nodeName,
+    batch: (call) => {
+      const { attrs, batched, inputs, values } = call;
+      const rank = Math.max(...inputs.map((t) => t.sizes.length));
+      const aligned = values.map((t, i) => (batched[i] ? withRank(t, rank + 1) : t));
+      const each = again<LossAttrs>(call, { ...attrs, reduction: "none" }, aligned) as Tensor;
+      if (attrs.reduction === "none" || rank === 0) return each;
+      const dims = each.sizes.slice(1).map((_, d) => d + 1);
+      return attrs.reduction === "mean" ? each.mean(dims) : each.sum(dims);
+    },
     compute: (operands, attrs) => computeLoss(spec, operands, attrs),
     gradient: (g, c) => {
       const operands = Array.from({ length: c.inputCount }, (_, i) => c.input(i));
@@ -79,7 +90,9 @@ function weighted(g: Tensor, slope: Tensor, { reduction }: LossAttrs): Tensor {
 }
 
 function ownGradient(spec: LossSpec, g: Tensor, operands: readonly Tensor[], attrs: LossAttrs): Tensor {
-  if (isRecording()) return weighted(g, spec.slopeOf(operands, attrs.scalars), attrs);
+  // The kernel below is no op that a transformation could see.
+  const transformed = g.wrapping !== null || operands.some((t) => t.wrapping !== null);
+  if (transformed || isRecording()) return weighted(g, spec.slopeOf(operands, attrs.scalars), attrs);
   const shape = shapeOf(operands);
   const out = allocate(operands[0].dtype, shape);
   const type = computeType(out.dtype.name);

@@ -1,9 +1,11 @@
 /** Products of matrices and vectors. */
-import { dispatch, type Primitive } from "../dispatch.ts";
+
+import { type BatchedCall, dispatch, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, numelOf, type Shape, shapeText, viewStrides } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { again, withRank } from "./define/batch.ts";
 import { contract } from "./define/contraction.ts";
 import { computeInto, intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive, toPrimitive } from "./define/primitive.ts";
@@ -25,6 +27,8 @@ function finish(result: Tensor, out: Tensor | null): Tensor {
 const mmPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mm",
   forward: "multilinear",
+  // Many matrices times one are one taller matrix.
+  batch: ({ values: [a, b], batched }) => (batched[1] ? batchedOp([a, b], { name: "bmm" }) : matmul(a, b)),
   compute: ([a, b], _, target) => {
     const [m, k] = a.sizes;
     const n = b.sizes[1];
@@ -69,10 +73,18 @@ export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor
   return computeInto(mmPrimitive, [a, b], null, out, [a.sizes[0], b.sizes[1]]);
 }
 
+/** The rule of products of stacks, which are broadcast: the samples are one more batch dimension. */
+function alignedStacks<A>(call: BatchedCall<A>): Tensor | Tensor[] {
+  const rank = Math.max(call.inputs[0].sizes.length, call.inputs[1].sizes.length);
+  const aligned = call.values.map((t, i) => (call.batched[i] ? withRank(t, rank + 1) : t));
+  return again(call, call.attrs, aligned);
+}
+
 /** Products of stacks of matrices; the batch dimensions of `b` and `a` are broadcast. */
 const batchedPrimitive: Primitive<{ name: string }> = toPrimitive<{ name: string }>({
   name: "bmm",
   forward: "multilinear",
+  batch: alignedStacks,
   compute: ([a, b], _, target) => multiplyStacks(a, b, target ?? null),
   gradient: (g, c) => [
     c.needs(0) ? batchedOp([g, c.input(1).transpose(-2, -1)], c.attrs) : null,
@@ -87,6 +99,7 @@ const batchedOp = (inputs: readonly Tensor[], attrs: { name: string }): Tensor =
 const broadcastOp: PrimitiveCall<null> = primitive<null>({
   name: "_batched_matmul",
   forward: "multilinear",
+  batch: alignedStacks,
   nodeName: "UnsafeViewBackward",
   compute: ([a, b]) => multiplyStacks(a, b, null),
   gradient: (g, c) => [
@@ -138,6 +151,10 @@ export function bmm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tenso
 const mvPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mv",
   forward: "multilinear",
+  batch: ({ values: [a, x], batched }) => {
+    if (!batched[0]) return mm(x, a.t());
+    return batched[1] ? batchedOp([a, x.unsqueeze(2)], { name: "bmm" }).squeeze(2) : matmul(a, x);
+  },
   compute: ([a, x], _, target) => {
     const out = target ?? allocate(a.dtype, [a.sizes[0]]);
     if (out.count === 0) return out;
@@ -179,6 +196,10 @@ function dotOp(name: "dot" | "vdot"): PrimitiveCall<null> {
   return primitive<null>({
     forward: "multilinear",
     name,
+    batch: ({ values: [a, b], batched }) => {
+      if (batched[0] && batched[1]) return batchedOp([a.unsqueeze(1), b.unsqueeze(2)], { name: "bmm" }).view(-1);
+      return batched[0] ? mv(a, b) : mv(b, a);
+    },
     compute: ([a, b]) => {
       const out = allocate(a.dtype, []);
       runRow({
@@ -372,6 +393,7 @@ function foldedProduct(a: Tensor, b: Tensor): Tensor {
 const traceOp = primitive<null>({
   name: "trace",
   forward: "linear",
+  batch: ({ values: [x] }) => x.diagonal(0, 1, 2).sum(-1),
   compute: ([x]) => {
     const out = allocate(x.dtype.is_floating_point ? x.dtype : dt.int64, []);
     const type = out.dtype.is_floating_point ? null : "i64";

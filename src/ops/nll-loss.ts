@@ -1,4 +1,6 @@
 /** The negative log-likelihood of labels: `−weight[label] · x[n, label, …]`. */
+
+import type { BatchedCall } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { IndexError } from "../errors.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param, stageValue } from "../ir/expr.ts";
@@ -7,6 +9,7 @@ import { numelOf, type Shape } from "../shape.ts";
 import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, fillWith, scalarTensor } from "./copy.ts";
+import { again, allBatched, fold } from "./define/batch.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { refuseGradient } from "./define/refuse-gradient.ts";
 import { KernelCache, launch } from "./launch.ts";
@@ -172,9 +175,55 @@ interface BackwardAttrs extends NllAttrs {
   readonly node: string;
 }
 
+/** Samples [classes] or [N, classes, …] of all calls as one list of them; those of labels alike. */
+function joined(x: Tensor, sampleRank: number, labels: Tensor): [Tensor, Tensor] {
+  return sampleRank === 1 ? [x, labels] : [fold(x), fold(labels)];
+}
+
+/** The losses one by one, and then what each call makes of its own. */
+function batchedForward(call: BatchedCall<NllAttrs>): Tensor[] | null {
+  const { attrs, batched, inputs, size, values } = call;
+  if (batched[2]) return null;
+  const [x, target] = allBatched(call);
+  const weight = values.slice(2);
+  const [rows, labels] = joined(x, inputs[0].sizes.length, target);
+  const [each] = again<NllAttrs>(call, { ...attrs, reduction: "none" }, [rows, labels, ...weight]) as Tensor[];
+  const own = each.view([size, ...inputs[1].sizes]);
+  if (attrs.reduction === "none") return [own, own.new_zeros([size])];
+  const dims = own.sizes.slice(1).map((_, d) => d + 1);
+  const over = (t: Tensor): Tensor => (dims.length === 0 ? t : t.sum(dims));
+  const used = target.ne(attrs.ignoreIndex);
+  const counted =
+    weight.length === 0
+      ? used.to(x.dtype)
+      : weight[0]
+          .index_select(0, target.masked_fill(used.logical_not(), 0).long().reshape(-1))
+          .view(target.sizes)
+          .mul(used);
+  const [sum, total] = [over(own), over(counted)];
+  return [attrs.reduction === "mean" ? sum.div(total) : sum, total];
+}
+
 /** Inputs: the gradient, the labels, the total weight, and the weights if there are any. */
 const backwardOp: PrimitiveCall<BackwardAttrs> = primitive<BackwardAttrs>({
   name: "nll_loss_backward",
+  batch: (call) => {
+    const { attrs, batched, size } = call;
+    if (batched[3]) return null;
+    const [g, target, total] = allBatched(call);
+    const { sizes, reduction } = attrs;
+    // As for losses one by one, each with its share of the gradient.
+    const shares = reduction === "mean" ? g.div(total) : g;
+    const spread = reduction === "none" ? g : shares.view([size, ...target.sizes.slice(1).map(() => 1)]);
+    const [rows, labels] = joined(spread.expand(target.sizes), sizes.length, target);
+    const wide = sizes.length === 1 ? [size, ...sizes] : [size * sizes[0], ...sizes.slice(1)];
+    const result = backwardOp([rows, labels, scalarTensor(0, g.dtype), ...call.values.slice(3)], {
+      ...attrs,
+      reduction: "none",
+      sizes: wide,
+    });
+    return result.view([size, ...sizes]);
+  },
   compute: ([g, target, total, weight = null], { sizes, reduction, ignoreIndex }) => {
     const out = allocate(g.dtype, sizes);
     if (out.count === 0) return out;
@@ -203,6 +252,7 @@ const backwardOp: PrimitiveCall<BackwardAttrs> = primitive<BackwardAttrs>({
 function nllOp(node: string): (inputs: readonly Tensor[], attrs: NllAttrs) => Tensor[] {
   return primitiveMany<NllAttrs>({
     name: "nll_loss_forward",
+    batch: batchedForward,
     nodeName: node,
     differentiableOutputs: [true, false],
     compute: nllForward,

@@ -1,11 +1,13 @@
 /** Normalization layers as functions: layer, batch, group, instance and root-mean-square norm. */
+
 import { isRecording } from "../context/grad-mode.ts";
-import { checkWritable, type GradientContext } from "../dispatch.ts";
+import { type BatchedCall, checkWritable, type GradientContext } from "../dispatch.ts";
 import { type DType, notImplementedFor } from "../dtype.ts";
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { type Shape, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { inFormatOf } from "./copy.ts";
+import { again, allBatched } from "./define/batch.ts";
 import {
   type NormLayout,
   type NormMask,
@@ -73,14 +75,49 @@ const backwardOp = (inputs: readonly Tensor[], attrs: BackwardAttrs): (Tensor | 
 };
 const backwardPrimitive = primitiveMany<BackwardAttrs>({
   name: "native_norm_backward",
+  batch: (call) =>
+    again(call, { ...call.attrs, layout: withSamples(call.attrs.layout, call.size, true) }, allBatched(call)),
   compute: ([g, x, mean, rstd, w], { layout, mask, spread }) =>
     normalizeBackward(g, x, mean, rstd, w ?? null, layout, mask, spread).filter((t) => t !== null),
 });
+
+/** The layout with one more dimension in front, along which parameters vary too if `own`. */
+function withSamples({ sizes, reduced, parameters, statistics }: NormLayout, size: number, own: boolean): NormLayout {
+  const moved = parameters.map((d) => d + 1);
+  return {
+    sizes: [size, ...sizes],
+    reduced: reduced.map((d) => d + 1),
+    parameters: own ? [0, ...moved] : moved,
+    statistics: [size, ...statistics],
+  };
+}
+
+/** Samples with parameters and running statistics of their own, or without. */
+function batchedNorm(call: BatchedCall<NormAttrs>): Tensor[] | null {
+  const { attrs, batched, size, values } = call;
+  const all = allBatched(call);
+  const running = attrs.running ? values.length - 2 : values.length;
+  const own = batched.slice(1, running).includes(true);
+  const inputs = all.map((t, i) => (own || i === 0 || i >= running ? t : values[i]));
+  if (attrs.running && !inputs[running].contiguousLayout) return null;
+  return again(call, { ...attrs, layout: withSamples(attrs.layout, size, own) }, inputs) as Tensor[];
+}
+
+/** Running statistics are overwritten, so they must be each sample's own. */
+function batchedTraining(call: BatchedCall<NormAttrs>): Tensor[] | null {
+  if (call.attrs.running && call.batched.slice(-2).includes(false)) {
+    throw new RuntimeError(
+      "Batch norm got a batched tensor as input while the running_mean or running_var, which will be updated in place, were not batched.\nIf you are using a module and do not need eval mode, please set `track_running_stats` to be False.If you are using a prebuilt module and do not need eval mode, please see the functorch website for resources on how to patch your module to work with vmap",
+    );
+  }
+  return batchedNorm(call);
+}
 
 /** `keepsFormat`: whether results have their channels last where the input's are. */
 function normPrimitive(name: string, keepsFormat: boolean) {
   return primitiveMany<NormAttrs>({
     name,
+    batch: batchedTraining,
     compute: (inputs, attrs) => {
       const [weight, bias] = parametersOf(inputs, attrs);
       const [mean, variance] = attrs.running ? inputs.slice(-2) : [];
@@ -208,6 +245,12 @@ export function layer_norm(
 
 const batchNormEvalOp = primitiveMany<NormAttrs>({
   name: "native_batch_norm",
+  batch: (call) => {
+    // The statistics are read, not written.
+    const plain = call.values.map((t, i) => (i < call.values.length - 2 ? t : t.contiguous()));
+    const results = batchedNorm({ ...call, values: plain });
+    return results && [results[0], ...results.slice(1).map((t) => t.new_empty([call.size, 0]))];
+  },
   compute: (inputs, attrs) => {
     const [weight, bias] = parametersOf(inputs, attrs);
     const [mean, variance] = inputs.slice(-2);

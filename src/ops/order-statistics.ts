@@ -1,10 +1,13 @@
 /** Medians, quantiles, the k-th smallest and the most frequent value. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { normalizeDim } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { copied } from "./copy.ts";
 import { type Elements, requireNonEmpty, resultRows, rowsOf, selectedGradient, withElements } from "./define/axis.ts";
+import { alongDims } from "./define/batch.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
@@ -79,6 +82,10 @@ function medianFunction(name: "median" | "nanmedian", choose: Chooser): Median {
   const allOp = primitive<null>({
     name,
     nodeName: `${title}Backward0`,
+    batch: ({ inputs, values, size }) => {
+      if (inputs[0].count === 0) return values[0].new_full([size], emptyMedian(inputs[0]).item() as number);
+      return dimOp([values[0].reshape([size, inputs[0].count])], { dim: 1, keepdim: false })[0];
+    },
     compute: ([x]) => {
       const flat = rowsOf(x, Math.max(x.sizes.length - 1, 0)).tensor;
       if (x.count === 0) return emptyMedian(x);
@@ -89,7 +96,9 @@ function medianFunction(name: "median" | "nanmedian", choose: Chooser): Median {
     gradient: (g, c) => {
       const x = c.input(0).detach();
       const result = c.output().detach();
-      const mask = result.isnan().item() ? x.isnan() : x.eq(result);
+      let mask: Tensor;
+      if (isBatched(result)) mask = x.eq(result).logical_or(x.isnan().logical_and(result.isnan()));
+      else mask = result.isnan().item() ? x.isnan() : x.eq(result);
       return [g.mul(mask).div(mask.sum())];
     },
     saves: [[0, RESULT]],
@@ -97,6 +106,7 @@ function medianFunction(name: "median" | "nanmedian", choose: Chooser): Median {
   const dimOp = primitiveMany<ChooseAttrs>({
     name,
     nodeName: `${title}Backward1`,
+    batch: alongDims("dim"),
     compute: ([x], attrs) => chooseOfRows(x, attrs, choose),
     gradient: (g, c) => [selectedGradient(g, c.shape(0), c.output(1), c.attrs.dim, c.attrs.keepdim)],
     saves: [[RESULT + 1]],
@@ -148,6 +158,7 @@ interface KthAttrs extends ChooseAttrs {
 }
 const kthvalueOp = primitiveMany<KthAttrs>({
   name: "kthvalue",
+  batch: alongDims("dim"),
   compute: ([x], attrs) => chooseOfRows(x, attrs, () => attrs.k - 1),
   gradient: (g, c) => [selectedGradient(g, c.shape(0), c.output(1), c.attrs.dim, c.attrs.keepdim)],
   saves: [[RESULT + 1]],
@@ -191,6 +202,7 @@ const modeChooser: Chooser = (elements, start, length, order) => {
 };
 const modeOp = primitiveMany<ChooseAttrs>({
   name: "mode",
+  batch: alongDims("dim"),
   compute: ([x], attrs) => chooseOfRows(x, attrs, modeChooser),
   gradient: (g, c) => [selectedGradient(g, c.shape(0), c.output(1), c.attrs.dim, c.attrs.keepdim)],
   saves: [[RESULT + 1]],

@@ -1,8 +1,10 @@
 /** Padding: with a constant, and with copies of the tensor's own elements. */
+
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { channelsLastStrides, prefersChannelsLast, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, fillWith } from "./copy.ts";
+import { inFront, sameForAll } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { type MirrorMode, type MirrorPadding, mirrorPad, mirrorPadBackward } from "./padding-kernels.ts";
@@ -16,6 +18,7 @@ interface ConstantPadAttrs {
 
 const constantPadOp: PrimitiveCall<ConstantPadAttrs> = primitive<ConstantPadAttrs>({
   name: "constant_pad_nd",
+  batch: sameForAll,
   compute: ([x], { pad, value }) => {
     const rank = x.sizes.length;
     const sizes = x.sizes.slice();
@@ -86,12 +89,14 @@ interface MirrorAttrs extends MirrorPadding {
 function mirrorOps(mode: MirrorMode, forwardNode: string) {
   const forward: PrimitiveCall<MirrorAttrs> = primitive<MirrorAttrs>({
     name: `${mode}_pad`,
+    batch: inFront("input"),
     nodeName: forwardNode,
     compute: ([x], attrs) => mirrorPad(x, attrs),
     gradient: (g, c) => [backward([g], c.attrs)],
   });
   const backward: PrimitiveCall<MirrorAttrs> = primitive<MirrorAttrs>({
     name: `${mode}_pad_backward`,
+    batch: inFront("input"),
     nodeName: `${forwardNode}Backward`,
     compute: ([g], attrs) => mirrorPadBackward(g, attrs.input, attrs),
     gradient: (gg, c) => [forward([gg], c.attrs)],

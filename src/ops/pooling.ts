@@ -1,9 +1,11 @@
 /** Pooling: maxima and averages of windows, and of equal shares. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { channelsLastStrides, prefersChannelsLast, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { inFormatOf } from "./copy.ts";
+import { inFront, sameForAll } from "./define/batch.ts";
 import { type PrimitiveCall, primitive, primitiveMany, RESULT } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import {
@@ -59,6 +61,7 @@ function maxPoolOp(name: string, nodeName: string): ManyOp<MaxAttrs> {
   return primitiveMany<MaxAttrs>({
     name,
     nodeName,
+    batch: sameForAll,
     differentiableOutputs: [true, false],
     compute: ([x], { windows, outputs }) => {
       const { values, indices } = maxPool(x, windows, outputs);
@@ -79,6 +82,7 @@ interface PlaneAttrs {
 
 const scatterOp: PrimitiveCall<PlaneAttrs> = primitive<PlaneAttrs>({
   name: "max_pool_backward",
+  batch: inFront("sizes"),
   nodeName: "MaxPoolBackwardBackward",
   compute: ([g, indices], { sizes, dims }) => scatterToPlanes(g, indices, sizes, dims),
   gradient: (gg, c) => [gatherOp([gg, c.input(1)], { ...c.attrs, sizes: c.shape(0) }), null],
@@ -87,6 +91,7 @@ const scatterOp: PrimitiveCall<PlaneAttrs> = primitive<PlaneAttrs>({
 
 const gatherOp: PrimitiveCall<PlaneAttrs> = primitive<PlaneAttrs>({
   name: "max_pool_double_backward",
+  batch: inFront("sizes"),
   compute: ([x, indices], { dims }) => gatherFromPlanes(x, indices, dims),
   gradient: (g, c) => [scatterOp([g, c.input(1)], { ...c.attrs, sizes: c.shape(0) }), null],
   saves: [[1], []],
@@ -111,6 +116,7 @@ function averageOp(dims: number): PrimitiveCall<AverageAttrs> {
   const nodeName = `AvgPool${dims}DBackward`;
   const forward: PrimitiveCall<AverageAttrs> = primitive<AverageAttrs>({
     name: `avg_pool${dims}d`,
+    batch: inFront("input"),
     nodeName,
     // In three dimensions PyTorch does not keep the format.
     compute: ([x], a) => {
@@ -121,6 +127,7 @@ function averageOp(dims: number): PrimitiveCall<AverageAttrs> {
   });
   const backward: PrimitiveCall<AverageAttrs> = primitive<AverageAttrs>({
     name: `avg_pool${dims}d_backward`,
+    batch: inFront("input"),
     nodeName: `${nodeName}Backward`,
     compute: ([g], a) => avgPoolBackward(g, a.input, a.windows, a),
     gradient: (gg, c) => [forward([gg], c.attrs)],
@@ -134,6 +141,7 @@ function adaptiveAverageOp(dims: number): PrimitiveCall<{ input: Shape; outputs:
   const nodeName = `AdaptiveAvgPool${dims}DBackward`;
   const forward: PrimitiveCall<{ input: Shape; outputs: Shape }> = primitive({
     name: `adaptive_avg_pool${dims}d`,
+    batch: inFront("input"),
     nodeName,
     compute: ([x], { outputs }) => {
       const y = adaptiveAverage(x, outputs, false);
@@ -143,6 +151,7 @@ function adaptiveAverageOp(dims: number): PrimitiveCall<{ input: Shape; outputs:
   });
   const backward: PrimitiveCall<{ input: Shape; outputs: Shape }> = primitive({
     name: `adaptive_avg_pool${dims}d_backward`,
+    batch: inFront("input"),
     nodeName: `${nodeName}Backward`,
     compute: ([g], { input, outputs }) => adaptiveAverage(g, input.slice(input.length - outputs.length), true),
     gradient: (gg, c) => [forward([gg], c.attrs)],

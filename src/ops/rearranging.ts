@@ -1,14 +1,18 @@
 /** Copies with the elements in another order, or repeated. */
+
 import * as dt from "../dtype.ts";
 import { IndexError, RuntimeError } from "../errors.ts";
 import { contiguousStrides, normalizeDim, normalizeDims, type Shape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { copied, copyInto, isDense } from "./copy.ts";
+import { again, alongDims, withRank } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
 import { elementsOf } from "./memory.ts";
 import { allocate } from "./row.ts";
+import { searchsorted } from "./searching.ts";
 
 /** `x` read backwards along `dims`: only for kernels, since strides of tensors are never negative elsewhere. */
 function backwards(x: Tensor, dims: readonly number[]): Tensor {
@@ -26,6 +30,7 @@ function flipped(x: Tensor, dims: readonly number[]): Tensor {
 
 const flipOp = primitive<{ dims: readonly number[] }>({
   name: "flip",
+  batch: alongDims("dims"),
   compute: ([x], { dims }) => flipped(x, dims),
   gradient: (g, c) => [g.flip(c.attrs.dims)],
 });
@@ -84,6 +89,12 @@ function rolled(x: Tensor, { shifts, dims }: RollAttrs): Tensor {
 
 const rollOp = primitive<RollAttrs>({
   name: "roll",
+  batch: (call) => {
+    const { attrs, inputs, size, values } = call;
+    if (attrs.dims.length > 0 && inputs[0].sizes.length > 0) return alongDims<RollAttrs>("dims")(call);
+    const flat = again(call, { ...attrs, dims: [1] }, [values[0].reshape([size, inputs[0].count])]) as Tensor;
+    return flat.reshape([size, ...inputs[0].sizes]);
+  },
   compute: ([x], attrs) => {
     if (attrs.dims.length > 0) return rolled(x, attrs);
     const flat = copied(x, { dtype: x.dtype, format: "contiguous_format" });
@@ -124,6 +135,7 @@ export function roll(
 const rot90Op = primitive<{ k: number; dims: readonly [number, number] }>({
   name: "rot90",
   nodeName: "Rot90Backward",
+  batch: alongDims("dims"),
   compute: ([x], { k, dims: [a, b] }) => {
     const turns = ((k % 4) + 4) % 4;
     if (turns === 0) return copied(x, { dtype: x.dtype, format: "contiguous_format" });
@@ -162,6 +174,10 @@ function interleave(repeats: Shape, sizes: Shape): number[] {
 
 const repeatOp = primitive<{ repeats: readonly number[] }>({
   name: "repeat",
+  batch: (call) => {
+    const { repeats } = call.attrs;
+    return again(call, { repeats: [1, ...repeats] }, [withRank(call.values[0], repeats.length + 1)]);
+  },
   compute: ([x], { repeats }) => {
     const lead = repeats.length - x.sizes.length;
     const sizes = [...new Array<number>(lead).fill(1), ...x.sizes];
@@ -228,6 +244,15 @@ function repeatedIndices(repeats: Tensor, outputSize: number | null): Tensor {
   if (repeats.ndim > 1) throw new RuntimeError("repeats must be 0-dim or 1-dim tensor");
   if (repeats.dtype !== dt.int64 && repeats.dtype !== dt.int32) {
     throw new RuntimeError("repeats has to be Long or Int tensor");
+  }
+  if (isBatched(repeats)) {
+    if (outputSize === null) {
+      throw new RuntimeError(
+        "repeat_interleave: vmapping over the `repeats` tensor requires the `output_size` argument to be specified, because the size of the output equals the sum of `repeats`, which is data-dependent and may differ between batch elements. Please pass output_size, e.g. output_size=int(repeats.sum(-1).max()).",
+      );
+    }
+    const numbers = repeats.new_ones([outputSize]).cumsum(0).sub(1);
+    return searchsorted(repeats.cumsum(0), numbers, { right: true });
   }
   const counts = (repeats.tolist() as number[]).map(Number);
   if (counts.some((n) => n < 0)) throw new RuntimeError("repeats can not be negative");

@@ -6,6 +6,8 @@ import { RuntimeError } from "../errors.ts";
 import { constant } from "../ir/expr.ts";
 import { normalizeDims, type Shape, sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
+import { again, alongDims } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
 import { type ReducedDims, reduce, reducedCount, restoreDims } from "./define/reduction.ts";
@@ -45,6 +47,7 @@ function sumPrimitive(nodeName: string) {
   return primitive<SumAttrs>({
     name: "sum",
     forward: "linear",
+    batch: alongDims("dims"),
     nodeName,
     compute: ([x], { dims, keepdim, dtype }) =>
       reduce(x, {
@@ -77,6 +80,7 @@ export function sum(
 
 const nansumOp = primitive<SumAttrs>({
   name: "nansum",
+  batch: alongDims("dims"),
   compute: ([x], { dims, keepdim, dtype }) =>
     reduce(x, {
       name: "nansum",
@@ -108,6 +112,7 @@ function meanPrimitive(nodeName: string) {
   return primitive<SumAttrs>({
     name: "mean",
     forward: "linear",
+    batch: alongDims("dims"),
     nodeName,
     compute: ([x], { dims, keepdim, dtype }) =>
       reduce(x, {
@@ -190,6 +195,11 @@ function prodPrimitive(nodeName: string) {
   return primitive<ProdAttrs>({
     name: "prod",
     nodeName,
+    batch: (call) => {
+      const { attrs, values } = call;
+      if (!attrs.all) return alongDims<ProdAttrs>("dims")(call);
+      return again(call, { ...attrs, all: false, dims: [1] }, [values[0].reshape([call.size, call.inputs[0].count])]);
+    },
     compute: ([x], { dims, keepdim, dtype }) =>
       reduce(x, {
         name: "prod",
@@ -202,12 +212,12 @@ function prodPrimitive(nodeName: string) {
     gradient: (g, c) => {
       const x = c.input(0).to(g.dtype);
       if (x.sizes.length === 0) return [g];
-      const zeros = x.detach().eq(0).sum().item();
+      const zeros = isBatched(x) ? null : x.detach().eq(0).sum().item();
       const restored = restoreDims(g, x.sizes, c.attrs);
       if (zeros === 0) return [restored.mul(restoreDims(c.output(), x.sizes, c.attrs).div(x))];
       if (!c.attrs.all) return [restored.mul(productOfOthers(x, c.attrs.dims[0]))];
       // With two zeros the gradient is 0, but not its derivative.
-      if (Number(zeros) > 1 && !isRecording()) return [x.new_zeros(x.sizes)];
+      if (zeros !== null && Number(zeros) > 1 && !isRecording()) return [x.new_zeros(x.sizes)];
       return [restored.mul(productOfOthers(x.reshape([-1]), 0).reshape(x.sizes))];
     },
     saves: [[0, RESULT]],
@@ -255,6 +265,7 @@ export interface DimsOptions {
 function logical(name: "all" | "any") {
   const op = primitive<ReducedDims>({
     name,
+    batch: alongDims("dims"),
     compute: ([x], { dims, keepdim }) =>
       reduce(x, {
         name,
@@ -293,6 +304,7 @@ export const any: Logical = logical("any");
 
 const countNonzeroOp = primitive<ReducedDims>({
   name: "count_nonzero",
+  batch: alongDims("dims"),
   compute: ([x], { dims, keepdim }) =>
     reduce(x, {
       name: "count_nonzero",
@@ -312,6 +324,7 @@ export function count_nonzero(self: Tensor, dim?: Dims | { dim?: Dims }, options
 
 const logsumexpOp = primitive<SumAttrs>({
   name: "logsumexp",
+  batch: alongDims("dims"),
   compute: ([x], { dims, keepdim, dtype }) =>
     reduce(x, {
       name: "logsumexp",

@@ -10,8 +10,10 @@ import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { normalizeDim, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { copied, copyInto } from "./copy.ts";
 import { type Elements, routineType, withElements } from "./define/axis.ts";
+import { alongDims } from "./define/batch.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
 import { intoOut } from "./define/out.ts";
 import {
@@ -171,6 +173,7 @@ function scanOp(
 ): ScanOps {
   const op = toPrimitive<ScanAttrs>({
     name,
+    batch: alongDims("dim"),
     compute: ([x], attrs, out) => {
       const result = scanned(x, attrs, kind, recurrence);
       if (!out) return result;
@@ -230,7 +233,7 @@ export function cumsum_(self: Tensor, dim: number | ScanOptions, options?: ScanO
 function cumprodGradient(g: Tensor, x: Tensor, y: Tensor, dim: number): Tensor {
   if (x.sizes.length === 0 || x.sizes[dim] === 1) return g;
   const zero = x.detach().eq(0);
-  if (!zero.any().item()) return reverseCumsum(y.mul(g), dim).div(x);
+  if (!isBatched(zero) && !zero.any().item()) return reverseCumsum(y.mul(g), dim).div(x);
   if (isRecording()) return cumprodGradientByTerms(g, x, dim);
   const count = zero.cumsum(dim);
   const before = count.eq(0);
@@ -298,6 +301,7 @@ function addLogs(a: number, v: number): number {
 
 const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
   name: "logcumsumexp",
+  batch: alongDims("dim"),
   compute: ([x], { dim, dtype }) => {
     const type = routineType(dtype);
     const source = x.contiguousLayout && x.dtype === type ? x : copied(x, { dtype: type, format: "contiguous_format" });
@@ -423,6 +427,7 @@ export type RunningExtreme = (
 function runningExtreme(name: "cummax" | "cummin", sign: 1 | -1): RunningExtreme {
   const op = primitiveMany<{ dim: number }>({
     name,
+    batch: alongDims("dim"),
     compute: ([x], { dim }) => extremes(x, dim, sign),
     gradient: (g, c) => {
       const shape = c.input(0).sizes;

@@ -1,4 +1,5 @@
 /** `scatter_reduce` and `index_reduce`: reductions of the elements that go to one place. */
+
 import { isRecording } from "../context/grad-mode.ts";
 import { dispatchInplace } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
@@ -8,6 +9,7 @@ import type { ScatterMode } from "../ir/kernel.ts";
 import { normalizeDim, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto, fillWith, scalarTensor } from "./copy.ts";
+import { allValues, sameRanks } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { type PrimitiveSpec, primitive, RESULT, toPrimitive } from "./define/primitive.ts";
 import { type Access, scatterInto } from "./define/scatter.ts";
@@ -113,6 +115,7 @@ const onceDifferentiable = primitive<ReduceAttrs>({
 
 const spec: PrimitiveSpec<ReduceAttrs> = {
   name: "scatter_reduce",
+  batch: sameRanks(),
   compute: ([self, index, src], attrs, out) => {
     const target = out ?? copied(self, { dtype: self.dtype, format: "preserve_format" });
     const apart = (t: Tensor): Tensor =>
@@ -156,7 +159,13 @@ const spec: PrimitiveSpec<ReduceAttrs> = {
         .masked_fill(single, 0)
         .add(g.mul(replaced).gather(dim, index).masked_fill(single.logical_not(), 0));
       // With two zeros this gradient is right, but not its derivative by one of them, which the other product has.
-      if (isRecording() && c.needs(2) && zero.logical_and(zeros.gt(1)).any().item()) {
+      const several = (): boolean =>
+        Boolean(
+          allValues(zero.logical_and(zeros.gt(1)))
+            .any()
+            .item(),
+        );
+      if (isRecording() && c.needs(2) && several()) {
         source = onceDifferentiable([source], c.attrs);
       }
     } else {

@@ -1,11 +1,13 @@
 /** Reading and writing along one dimension at places that an index tensor says. */
-import type { GradientContext } from "../dispatch.ts";
+
+import type { BatchedCall, GradientContext } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import type { ScatterMode } from "../ir/kernel.ts";
 import { contiguousStrides, normalizeDim, sameShape, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { scalarTensor } from "./copy.ts";
+import { again, allBatched, allValues, sameRanks } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import type { Scalar } from "./define/promote.ts";
@@ -27,6 +29,7 @@ function alongDim(x: Tensor, dim: number, index: Tensor): Access {
 
 const gatherOp = primitive<{ dim: number }>({
   name: "gather",
+  batch: sameRanks(1),
   compute: ([x, index], { dim }) => {
     const out = allocate(x.dtype, index.sizes);
     gatherInto(atLeast1(out), atLeast1(x), alongDim(atLeast1(x), dim, atLeast1(index)));
@@ -84,6 +87,15 @@ function scatterWrite(target: Tensor, [, index, src]: readonly Tensor[], { dim, 
   scatterInto(x, src, strides, alongDim(x, dim, at), mode);
 }
 
+/** A number to be written everywhere stays one. */
+function batchedScatter(call: BatchedCall<ScatterAttrs>): Tensor | Tensor[] {
+  const { batched, inputs, values } = call;
+  if (batched[2] || inputs[2].sizes.length > 0 || inputs[1].sizes.length === 0)
+    return sameRanks<ScatterAttrs>()(call) as Tensor;
+  const [x, index] = allBatched(call);
+  return again(call, { ...call.attrs, dim: call.attrs.dim + 1 }, [x, index, values[2]]);
+}
+
 /** The gradient of a source that may be larger than the index: zeros where nothing was read. */
 function sourceGradient(g: Tensor, c: GradientContext<{ dim: number }>): Tensor {
   const read = g.gather(c.attrs.dim, c.input(1));
@@ -96,6 +108,7 @@ function sourceGradient(g: Tensor, c: GradientContext<{ dim: number }>): Tensor 
 const scatterSourceOp = writing<ScatterAttrs>(
   {
     name: "scatter",
+    batch: batchedScatter,
     saves: [[1], [], [1]],
     gradient: (g, c) => [
       c.needs(0) ? g.scatter(c.attrs.dim, c.input(1), 0) : null,
@@ -108,6 +121,7 @@ const scatterSourceOp = writing<ScatterAttrs>(
 const scatterValueOp = writing<ScatterAttrs>(
   {
     name: "scatter",
+    batch: batchedScatter,
     nodeName: "ScatterBackward1",
     saves: [[1]],
     gradient: (g, c) => [g.scatter(c.attrs.dim, c.input(1), 0), null, null],
@@ -117,6 +131,7 @@ const scatterValueOp = writing<ScatterAttrs>(
 const scatterModeOp = writing<ScatterAttrs>(
   {
     name: "scatter",
+    batch: batchedScatter,
     gradient: () => {
       throw new NotImplementedError("derivative for aten::scatter with reduce is not implemented: use scatter_reduce");
     },
@@ -126,6 +141,7 @@ const scatterModeOp = writing<ScatterAttrs>(
 const scatterAddOp = writing<ScatterAttrs>(
   {
     name: "scatter_add",
+    batch: batchedScatter,
     saves: [[], [], [1]],
     gradient: (g, c) => [g, null, c.needs(2) ? sourceGradient(g, c) : null],
   },
@@ -238,9 +254,9 @@ export function scatter_add_(self: Tensor, dim: number, index: Tensor, src: Tens
 
 /** Indices with negative ones, which count from the end, made positive. */
 function fromStart(index: Tensor, size: number): Tensor {
-  let negative = false;
   checkIndices(index, size, true, (value) => outOfBounds(0, size)(value));
-  for (const word of elementsOf(index.contiguous()) as BigInt64Array) if (word < 0n) negative = true;
+  const words = elementsOf(allValues(index).contiguous()) as BigInt64Array;
+  const negative = words.some((word) => word < 0n);
   return negative ? index.add(index.lt(0).mul(size)) : index;
 }
 

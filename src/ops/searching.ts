@@ -1,4 +1,5 @@
 /** Finding values among others: functions of the torch namespace that are not methods. */
+
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
@@ -6,6 +7,7 @@ import { shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { asTensor } from "./copy.ts";
 import { type Elements, resultRows, routineType, rowsOf, withElements } from "./define/axis.ts";
+import { again, allBatched } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { type Operand, resultType, type Scalar } from "./define/promote.ts";
@@ -40,6 +42,16 @@ function position(
 
 const searchOp = primitive<SearchAttrs>({
   name: "searchsorted",
+  batch: (call) => {
+    const { batched, inputs, size } = call;
+    const own = inputs[0].sizes.length > 1;
+    // Boundaries that all share serve any number of values.
+    if (!batched[0] && !own && batched[2] !== true) return again(call);
+    // Else each row of values has its own.
+    const [boundaries, wanted, ...sorter] = allBatched(call);
+    const flat = own ? wanted : wanted.reshape([size, inputs[1].count]);
+    return (again(call, call.attrs, [boundaries, flat, ...sorter]) as Tensor).reshape([size, ...inputs[1].sizes]);
+  },
   compute: ([boundaries, values, sorter], { right, dtype }) => {
     const type = routineType(dt.promote_types(boundaries.dtype, values.dtype));
     const sorted = rowsOf(boundaries, boundaries.sizes.length - 1, type);
@@ -168,6 +180,8 @@ export function bucketize(
 
 const isinOp = primitive<{ readonly invert: boolean; readonly type: DType }>({
   name: "isin",
+  // A set for each sample is what the loop makes; one for all serves any number of elements.
+  batch: (call) => (call.batched[1] ? null : again(call)),
   compute: ([elements, tests], { invert, type }) => {
     const from = rowsOf(elements, Math.max(elements.sizes.length - 1, 0), type).tensor;
     const among = rowsOf(tests, Math.max(tests.sizes.length - 1, 0), type).tensor;

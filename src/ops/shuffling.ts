@@ -1,8 +1,10 @@
 /** Elements moved between channels and space: pixel shuffles and channel shuffles. */
+
 import { NotImplementedError, RuntimeError } from "../errors.ts";
 import { type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied } from "./copy.ts";
+import { intoFirstDim, sameForAll } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf } from "./geometry.ts";
@@ -62,12 +64,14 @@ function unshufflePixels(x: Tensor, r: number): Tensor {
 
 const pixelShuffleOp: PrimitiveCall<Factor> = primitive<Factor>({
   name: "pixel_shuffle",
+  batch: sameForAll,
   compute: ([x], { factor }) => shufflePixels(x, factor),
   gradient: (g, c) => [pixelUnshuffleOp([g], c.attrs)],
 });
 
 const pixelUnshuffleOp: PrimitiveCall<Factor> = primitive<Factor>({
   name: "pixel_unshuffle",
+  batch: sameForAll,
   compute: ([x], { factor }) => unshufflePixels(x, factor),
   gradient: (g, c) => [pixelShuffleOp([g], c.attrs)],
 });
@@ -121,6 +125,7 @@ function shuffleChannels(x: Tensor, groups: number): Tensor {
 
 const channelShuffleOp: PrimitiveCall<Factor> = primitive<Factor>({
   name: "channel_shuffle",
+  batch: intoFirstDim(),
   compute: ([x], { factor }) => shuffleChannels(x, factor),
   gradient: (g, c) => [channelShuffleOp([g], { factor: c.shape(0)[1] / c.attrs.factor })],
 });
@@ -151,6 +156,7 @@ export function channel_shuffle(self: Tensor, groups: number | { groups: number 
 
 const nativeChannelShuffleOp: PrimitiveCall<Factor> = primitive<Factor>({
   name: "native_channel_shuffle",
+  batch: intoFirstDim(),
   nodeName: "NotImplemented",
   compute: ([x], { factor }) => shuffleChannels(x, factor),
   gradient: () => {

@@ -1,8 +1,10 @@
 /** Copies with one slice replaced: the out-of-place forms of writing into views. */
+
 import { IndexError, RuntimeError, ValueError } from "../errors.ts";
 import { normalizeDim, sameShape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, copyInto } from "./copy.ts";
+import { alongDims } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { viewOf, without } from "./geometry.ts";
@@ -17,6 +19,7 @@ function checkSource(src: Tensor, wanted: readonly number[]): void {
 
 const selectScatterOp = primitive<{ dim: number; index: number }>({
   name: "select_scatter",
+  batch: alongDims("dim"),
   compute: ([x, src], { dim, index }) => {
     const out = copied(x, { dtype: x.dtype, format: "preserve_format" });
     const at = out.offset + index * out.strides[dim];
@@ -60,6 +63,7 @@ interface SliceAttrs {
 
 const sliceScatterOp = primitive<SliceAttrs>({
   name: "slice_scatter",
+  batch: alongDims("dim"),
   compute: ([x, src], { dim, start, step }) => {
     const out = copied(x, { dtype: x.dtype, format: "preserve_format" });
     const strides = out.strides.map((s, d) => (d === dim ? s * step : s));

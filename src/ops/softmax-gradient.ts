@@ -1,6 +1,8 @@
 /** The gradient of softmax, an op of its own: one kernel, and differentiable again. */
+
 import { computeType, type Expr } from "../ir/expr.ts";
 import type { Tensor } from "../tensor.ts";
+import { alongDims } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { allocate, type RowBuilder, runRow } from "./row.ts";
 
@@ -46,6 +48,7 @@ export function alongDim(
 /** From the gradient of a softmax and its result: `y · (g − Σ g·y)` along `dim`. */
 export const softmaxBackward: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   name: "_softmax_backward_data",
+  batch: alongDims("dim"),
   compute: ([g, y], { dim }) =>
     alongDim("softmax_backward", [g, y], dim, ([dy, p], row) => p.mul(dy.sub(row.reduce("sum", dy.mul(p))))),
   gradient: (gg, c) => {

@@ -1,8 +1,10 @@
 /** Softmax and its logarithm. */
+
 import { type DType, scalarTypeName } from "../dtype.ts";
 import { NotImplementedError } from "../errors.ts";
 import { normalizeDim } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { alongDims } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive, RESULT } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
@@ -10,6 +12,7 @@ import { alongDim, type SoftmaxAttrs, softmaxBackward } from "./softmax-gradient
 
 const softmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   name: "_softmax",
+  batch: alongDims("dim"),
   nodeName: "SoftmaxBackward",
   compute: ([x], { dim }) =>
     alongDim("softmax", [x], dim, ([v, stored], row, store) => {
@@ -25,6 +28,7 @@ const softmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
 
 const logSoftmaxBackwardOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   name: "_log_softmax_backward_data",
+  batch: alongDims("dim"),
   compute: ([g, y], { dim }) =>
     alongDim("log_softmax_backward", [g, y], dim, ([dy, logp], row) => dy.sub(logp.exp().mul(row.reduce("sum", dy)))),
   gradient: (gg, c) => {
@@ -38,6 +42,7 @@ const logSoftmaxBackwardOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs
 
 const logSoftmaxOp: PrimitiveCall<SoftmaxAttrs> = primitive<SoftmaxAttrs>({
   name: "_log_softmax",
+  batch: alongDims("dim"),
   nodeName: "LogSoftmaxBackward",
   compute: ([x], { dim }) =>
     alongDim("log_softmax", [x], dim, ([v], row) => {

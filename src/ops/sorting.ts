@@ -1,9 +1,11 @@
 /** Sorting along a dimension. NaN counts as the largest value; sorting is always stable. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { normalizeDim } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Elements, resultRows, rowsOf, selectedGradient, withElements } from "./define/axis.ts";
+import { alongDims } from "./define/batch.ts";
 import { intoAll, type ValuesIndices, valuesAndIndices } from "./define/named.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive, primitiveMany, RESULT } from "./define/primitive.ts";
@@ -52,6 +54,7 @@ function sortRows(x: Tensor, { dim, descending }: SortAttrs, wantValues: boolean
 
 const sortOp = primitiveMany<SortAttrs>({
   name: "sort",
+  batch: alongDims("dim"),
   compute: ([x], attrs) => sortRows(x, attrs, true) as Tensor[],
   gradient: (g, c) => [selectedGradient(g, c.shape(0), c.output(1), c.attrs.dim, true)],
   saves: [[RESULT + 1]],
@@ -74,6 +77,7 @@ export function sort(
 
 const argsortOp = primitive<SortAttrs>({
   name: "argsort",
+  batch: alongDims("dim"),
   compute: ([x], attrs) => sortRows(x, attrs, false)[1],
 });
 
@@ -108,6 +112,7 @@ interface TopAttrs {
 
 const topkOp = primitiveMany<TopAttrs>({
   name: "topk",
+  batch: alongDims("dim"),
   compute: ([x], { k, dim, largest }) => {
     const { tensor, rows, length } = rowsOf(x, dim);
     const shape = x.sizes.length === 0 ? [] : x.sizes.map((s, d) => (d === dim ? k : s));

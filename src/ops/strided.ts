@@ -1,9 +1,12 @@
 /** Writing into a part of a tensor that is given by its geometry: the gradients of `as_strided` and of views. */
+
+import type { BatchedCall } from "../dispatch.ts";
 import { Axis, type ComputeType, computeType, constant, type Expr, load, param } from "../ir/expr.ts";
 import type { Kernel, ScatterMode } from "../ir/kernel.ts";
 import type { Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto } from "./copy.ts";
+import { again, allBatched } from "./define/batch.ts";
 import { primitive } from "./define/primitive.ts";
 import { KernelCache, launch } from "./launch.ts";
 
@@ -48,8 +51,16 @@ function scatterGeometry(target: Tensor, source: Tensor, stride: Shape, mode: Sc
   launch(kernel, [source, target], [...source.sizes, ...source.strides, ...stride]);
 }
 
+/** All samples, whose copies lie one after another. */
+function batchedGeometry(call: BatchedCall<GeometryAttrs>): Tensor | Tensor[] {
+  const { size, stride, offset } = call.attrs;
+  const attrs = { size: [call.size, ...size], stride: [call.inputs[0].count, ...stride], offset };
+  return again(call, attrs, allBatched(call));
+}
+
 const addOp = primitive<GeometryAttrs>({
   name: "_as_strided_add",
+  batch: batchedGeometry,
   compute: ([x, source], { stride, offset }) => {
     const out = x.detach().clone({ memory_format: "contiguous_format" });
     if (source.count > 0)
@@ -66,6 +77,7 @@ export function _as_strided_add(self: Tensor, source: Tensor, size: Shape, strid
 
 const setOp = primitive<GeometryAttrs>({
   name: "as_strided_scatter",
+  batch: batchedGeometry,
   compute: ([x, source], { size, stride, offset }) => {
     const out = x.detach().clone({ memory_format: "contiguous_format" });
     copyInto(new Tensor(out.storage, out.dtype, size, stride, offset), source);

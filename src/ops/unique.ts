@@ -1,9 +1,11 @@
 /** Distinct elements, or distinct slices along a dimension. A NaN equals nothing, not even itself. */
+
 import * as dt from "../dtype.ts";
 import { IndexError, NotImplementedError, RuntimeError } from "../errors.ts";
 import { contiguousStrides, normalizeDim } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { type Elements, resultRows, rowsOf, withElements } from "./define/axis.ts";
+import { refuseDynamicShape } from "./define/batch.ts";
 import { primitiveMany } from "./define/primitive.ts";
 import { bind } from "./define/schema.ts";
 import { positions, RowSorter } from "./routines/order.ts";
@@ -85,6 +87,7 @@ function uniquePrimitive(name: string, nodeName: string) {
   return primitiveMany<UniqueAttrs>({
     name,
     nodeName,
+    batch: () => refuseDynamicShape(name),
     compute: ([x], attrs) => uniqueOf(x, attrs),
     gradient: () => {
       throw new NotImplementedError(`the derivative for '${name}' is not implemented.`);

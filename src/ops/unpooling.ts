@@ -1,9 +1,11 @@
 /** Max unpooling: elements back at the places where a max pooling found them. */
+
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { numelOf, type Shape, shapeText } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { copied, fillWith } from "./copy.ts";
+import { sameForAll } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { scatterInto } from "./define/scatter.ts";
 import { checkIndices } from "./index-check.ts";
@@ -20,6 +22,7 @@ const compact = (x: Tensor): Tensor =>
 function unpoolOp(dims: number): PrimitiveCall<UnpoolAttrs> {
   return primitive<UnpoolAttrs>({
     name: `max_unpool${dims}d`,
+    batch: sameForAll,
     nodeName: `MaxUnpool${dims}DBackward`,
     compute: ([x, indices], { output }) => {
       const out = allocate(x.dtype, [...x.sizes.slice(0, x.sizes.length - dims), ...output]);

@@ -6,6 +6,7 @@ import { primitive } from "./define/primitive.ts";
 
 const op = primitive<{ sizes: Shape }>({
   name: "_unsafe_view",
+  batch: ({ attrs, size, values }) => unsafeView(values[0], [size, ...attrs.sizes]),
   compute: ([x], { sizes }) => new Tensor(x.storage, x.dtype, sizes, contiguousStrides(sizes), x.offset),
   gradient: (g, c) => [g.reshape(c.shape(0))],
 });

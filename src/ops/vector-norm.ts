@@ -1,10 +1,12 @@
 /** `torch.linalg.vector_norm`. */
+
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { constant, type Expr } from "../ir/expr.ts";
 import { normalizeDims } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { alongDims } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive, RESULT } from "./define/primitive.ts";
 import { type ReducedDims, reduce, restoreDims } from "./define/reduction.ts";
@@ -40,6 +42,7 @@ function buildNorm(v: Expr, row: RowBuilder, p: Expr, variant: string): Expr {
 
 const vectorNormOp = primitive<NormAttrs>({
   name: "linalg_vector_norm",
+  batch: alongDims("dims"),
   compute: ([x], { ord, dims, keepdim, dtype }) => {
     const variant = variantOf(ord);
     return reduce(x, {

@@ -1,6 +1,8 @@
 /** Losses of classes: labels, class probabilities, yes-or-no probabilities. */
+
 import * as dt from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
+import { allValues } from "../../ops/define/batch.ts";
 import { refuseGradient } from "../../ops/define/refuse-gradient.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { int64Hint } from "../../ops/kernels/guards.ts";
@@ -228,7 +230,12 @@ export function binary_cross_entropy(
     }
   }
   const plain = x.detach();
-  if (x.count > 0 && !plain.ge(0).logical_and(plain.le(1)).all().item()) {
+  if (
+    x.count > 0 &&
+    !allValues(plain.ge(0).logical_and(plain.le(1)))
+      .all()
+      .item()
+  ) {
     throw new RuntimeError("all elements of input should be between 0 and 1");
   }
   refuseGradient("binary_cross_entropy", "weight", w);

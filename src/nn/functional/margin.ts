@@ -1,7 +1,9 @@
 /** Losses with a margin, and losses of distances. */
+
 import { get_default_dtype } from "../../dtype.ts";
 import { RuntimeError, ValueError } from "../../errors.ts";
 import { logsigmoid } from "../../ops/activations.ts";
+import { allValues } from "../../ops/define/batch.ts";
 import { refuseGradient } from "../../ops/define/refuse-gradient.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { softMarginLoss } from "../../ops/losses.ts";
@@ -228,7 +230,7 @@ export function multi_margin_loss(
   if (labels.sizes.length !== 1 || labels.count !== samples) {
     throw new RuntimeError(`inconsistent target size, expected ${samples} but got ${shapeText(y.sizes)}`);
   }
-  for (const label of labels.typed_array()) {
+  for (const label of allValues(labels).typed_array()) {
     if (Number(label) < 0 || Number(label) >= classes) throw new RuntimeError("target out of range");
   }
   if (w !== null && w.count !== classes) {
@@ -290,7 +292,7 @@ export function multilabel_margin_loss(
   const list = y.reshape(-1, classes);
   const ended = list.lt(0).to(list.dtype).cumsum(1).gt(0);
   const labels = list.masked_fill(ended, 0);
-  for (const label of labels.typed_array()) {
+  for (const label of allValues(labels).typed_array()) {
     if (Number(label) >= classes) throw new RuntimeError("target out of range");
   }
   const own = scores.gather(1, labels);

@@ -2,6 +2,7 @@
 import { wantsDerivative } from "../../autograd/wants-derivative.ts";
 import * as dt from "../../dtype.ts";
 import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
+import { allValues } from "../../ops/define/batch.ts";
 import { bind } from "../../ops/define/schema.ts";
 import { int64Hint } from "../../ops/kernels/guards.ts";
 import { huberLoss, type Loss, l1Loss, mseLoss, smoothL1Loss } from "../../ops/losses.ts";
@@ -252,7 +253,7 @@ export function gaussian_nll_loss(
     if (given < 0) throw new ValueError("var has negative entry/entries");
     v = x.detach().new_ones(x.sizes).mul(given);
   } else {
-    if (given.detach().lt(0).any().item()) throw new ValueError("var has negative entry/entries");
+    if (allValues(given.detach().lt(0)).any().item()) throw new ValueError("var has negative entry/entries");
     v = given;
   }
   if (!sameShape(v.sizes, x.sizes)) {

@@ -1,11 +1,14 @@
 /** Rows of a matrix by number, and numbers as rows. */
+
 import * as dt from "../../dtype.ts";
 import { NotImplementedError, RuntimeError, ValueError } from "../../errors.ts";
+import { allValues } from "../../ops/define/batch.ts";
 import { bind } from "../../ops/define/schema.ts";
 import * as ops from "../../ops/embedding.ts";
 import { embedding_bag as embeddingBag } from "../../ops/embedding-bag.ts";
 import { sameShape, shapeText } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { isBatched } from "../../wrapping.ts";
 
 /** Keyword arguments of `embedding`. */
 export interface EmbeddingOptions {
@@ -52,8 +55,13 @@ export function one_hot(tensor: Tensor, num_classes?: number | { readonly num_cl
     if (given <= 0) throw new RuntimeError("Can not infer total number of classes from empty tensor.");
     return x.new_empty([...x.sizes, given]);
   }
+  if (given === -1 && isBatched(x)) {
+    throw new RuntimeError(
+      "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument.",
+    );
+  }
   let largest = 0;
-  for (const v of x.typed_array()) {
+  for (const v of allValues(x).typed_array()) {
     const n = Number(v);
     if (n < 0) throw new RuntimeError("Class values must be non-negative.");
     if (n > largest) largest = n;

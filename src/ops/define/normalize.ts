@@ -97,7 +97,7 @@ export function normalizeForward(
   const add = (tensor: Tensor, strides: Shape): number => operands.push(operand(tensor, strides, reduced)) - 1;
   if (weight !== null) place.weight = add(contiguous(weight), along);
   if (bias !== null) place.bias = add(contiguous(bias), along);
-  const runningOf = (t: Tensor): Shape => perRow.map((s) => s * (t.strides[0] ?? 0));
+  const runningOf = (t: Tensor): Shape => perRow.map((s) => s * (t.strides[t.strides.length - 1] ?? 0));
   if (running !== null) {
     place.running = add(running.mean, runningOf(running.mean));
     add(running.variance, runningOf(running.variance));
@@ -210,6 +210,7 @@ export function normalizeBackward(
   const perRow = stridesAlong(sizes, keptDims(layout));
   const type = computeType(statisticsType(input.dtype).name);
   const w = weight === null ? null : contiguous(weight);
+  const [average, scaling] = [contiguous(mean), contiguous(rstd)];
   const others = sizes.map((_, d) => d).filter((d) => !parameters.includes(d));
   // Batch norm: the sums that the gradient of the input needs are those of the parameters.
   const together = sameShape(others, reduced);
@@ -224,8 +225,8 @@ export function normalizeBackward(
     const operands = [
       operand(g, g.strides, inner),
       operand(x, x.strides, inner),
-      operand(mean, perRow, inner),
-      operand(rstd, perRow, inner),
+      operand(average, perRow, inner),
+      operand(scaling, perRow, inner),
     ];
     if (w !== null) operands.push(operand(w, along, inner));
     const first = operands.length;

@@ -1,9 +1,11 @@
 /** Variances and standard deviations, alone or with the mean: one kernel with two passes over the elements. */
+
 import { RuntimeError } from "../../errors.ts";
 import type { Expr } from "../../ir/expr.ts";
 import { normalizeDims } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { RowBuilder } from "../row.ts";
+import { alongDims } from "./batch.ts";
 import { primitive, primitiveMany, RESULT } from "./primitive.ts";
 import { type ReducedDims, reduce, reducedCount, reduceMany, restoreDims } from "./reduction.ts";
 import { bind, bindAs, isOptions } from "./schema.ts";
@@ -102,6 +104,7 @@ function meanGradient(g: Tensor, shape: readonly number[], attrs: VarianceAttrs)
 export function varianceOp(name: "var" | "std"): (x: Tensor, attrs: VarianceAttrs) => Tensor {
   const op = primitive<VarianceAttrs>({
     name,
+    batch: alongDims("dims"),
     compute: ([x], { dims, keepdim, correction }) =>
       reduce(x, {
         name,
@@ -128,6 +131,7 @@ export function varianceMeanOp(name: "var_mean" | "std_mean"): (x: Tensor, attrs
   const std = name === "std_mean";
   const op = primitiveMany<VarianceAttrs>({
     name,
+    batch: alongDims("dims"),
     compute: ([x], { dims, keepdim, correction }) =>
       reduceMany(x, {
         name,

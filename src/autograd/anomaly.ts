@@ -114,7 +114,7 @@ export function callsOutside(stack: string): string[] {
   const path = ownFolder?.startsWith("file://") ? decodeURIComponent(ownFolder.slice("file://".length)) : ownFolder;
   return stack
     .split("\n")
-    .filter((line) => /^\s*at |@/.test(line) && !line.includes("node:internal/"))
+    .filter((line) => /^\s*at |@/.test(line) && !/[( ]node:/.test(line))
     .filter((line) => ownFolder === null || !(line.includes(ownFolder) || line.includes(path as string)))
     .map((line) => line.trim());
 }

@@ -59,6 +59,38 @@ export async function runChecks(): Promise<readonly Result[]> {
   await check("resnet18", () => resnetLogits(torch, vision));
   await check("transforms", () => transformedPicture(torch, vision));
 
+  await check("modes, anomaly mode, a picture of the history", async () => {
+    const x = torch.tensor([-1.5], { requires_grad: true });
+    assertEqual(
+      torch.no_grad(() => x.mul(2).requires_grad),
+      false,
+    );
+    const guard = torch.inference_mode()[Symbol.dispose ?? Symbol.for("Symbol.dispose")];
+    assertEqual(torch.ones(1).is_inference(), true);
+    guard();
+    const run = async (): Promise<boolean> => torch.no_grad(async () => x.mul(2).requires_grad);
+    if ("AsyncContext" in globalThis) assertEqual(await run(), false);
+    else await assertRejects(run(), TypeError, /this platform has neither AsyncContext nor/);
+    assertEqual([torch.is_grad_enabled(), torch.is_inference_mode_enabled()], [true, false]);
+
+    const { warn } = console;
+    let shown = "";
+    console.warn = (text: string) => {
+      shown = text;
+    };
+    const failing = async (): Promise<void> => torch.autograd.set_detect_anomaly(true, () => x.sqrt().sum().backward());
+    await assertRejects(failing(), torch.RuntimeError, /'SqrtBackward0' returned nan values in its 0th output/);
+    console.warn = warn;
+    // The first call is this page's, not one of the library.
+    assertEqual(/caused the error:\n\s*at .*\/page\.ts:/.test(shown), true);
+
+    const graph = torch.utils.viz.make_dot(x.exp().sum(), { params: { "a < b": x } });
+    const picture = new DOMParser().parseFromString(graph.svg(), "image/svg+xml");
+    assertEqual(picture.querySelectorAll("g.function").length, 3);
+    assertEqual(picture.querySelector("g.leaf text")?.textContent, "a < b");
+    await assertRejects(graph.save("graph.svg"), torch.NotImplementedError, /needs a file system/);
+  });
+
   await check("torch.load of an address, a relative one, a Blob and a Response", async () => {
     const address = new URL("/checkpoints/state-dict.pt", location.href);
     const seen: number[] = [];

@@ -105,8 +105,8 @@ export class FunctionNode extends Node {
   }
 
   /** @internal What is kept, with its hooks. */
-  get _raw_saved_tensors(): readonly (SavedTensor | null)[] {
-    return this.#savedTensors();
+  get _raw_saved_tensors(): readonly SavedTensor[] {
+    return this.#savedTensors().map((saved) => saved ?? SavedTensor.none);
   }
 
   #savedTensors(): readonly (SavedTensor | null)[] {

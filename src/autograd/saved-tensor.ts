@@ -49,8 +49,33 @@ interface Packed {
 const LEAF_INPUT = -1;
 const COMPUTED_INPUT = -2;
 
+/** What was packed, when it is not kept any more. */
+const RELEASED: Packed = {
+  hooks: {
+    pack: () => null,
+    unpack: () => {
+      throw releasedError();
+    },
+  },
+  value: null,
+  gradFn: null,
+  isLeaf: true,
+  requiresGrad: false,
+  outputNumber: 0,
+  accumulator: null,
+};
+
 /** A tensor kept for backward, with the version it had: PyTorch's `SavedTensor`. */
 export class SavedTensor {
+  /** Stands for null among saved tensors. */
+  static readonly none: SavedTensor = SavedTensor.#makeNone();
+  static #makeNone(): SavedTensor {
+    return Object.create(SavedTensor.prototype, {
+      tensor: { value: null },
+      packed: { value: null, writable: true },
+    }) as SavedTensor;
+  }
+
   private tensor: Tensor | null;
   private readonly version: number;
   /** Which output of the node that saves it the tensor is; less than 0 for an input. */
@@ -109,6 +134,9 @@ export class SavedTensor {
         "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed at a time.",
       );
     }
+    if (this === SavedTensor.none) {
+      throw new RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden");
+    }
     if (this.tensor === null) {
       throw new RuntimeError(
         "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved variables after calling backward.",
@@ -125,8 +153,9 @@ export class SavedTensor {
   /** Lets go of what is kept. */
   release(): void {
     this.tensor = null;
-    this.packed?.hooks.release?.(this.packed.value as never);
-    this.packed = null;
+    if (this.packed === null) return;
+    this.packed.hooks.release?.(this.packed.value as never);
+    this.packed = RELEASED;
   }
 
   /** The tensor, for the node that saved it, if one did. */

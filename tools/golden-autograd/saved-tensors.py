@@ -365,6 +365,47 @@ def hooks_in_hooks(log):
 
 
 @scenario
+def hooks_of_one_saved_tensor(log):
+    class Product(Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            out = a * b
+            ctx.save_for_backward(a, b, None, out)
+            return out
+
+        @staticmethod
+        def backward(ctx, g):
+            a, b, _, out = ctx.saved_tensors
+            return g * b + out * 0, g * a
+
+    x, c = leaf(1, 2), torch.tensor([3.0, 4.0])
+    y = Product.apply(x, c)
+    raw = y.grad_fn._raw_saved_tensors
+    seen = []
+
+    def pack(t):
+        seen.append([t.tolist(), t.requires_grad, node(t), torch.is_grad_enabled()])
+        return t * 2
+
+    raw[1].register_hooks(pack, lambda t: t / 2 * 10)
+    raw[0].register_hooks(pack, lambda t: t / 2)
+    raw[3].register_hooks(pack, lambda t: t / 2)
+    log(len(raw), seen)
+    log(attempt(lambda: raw[2].register_hooks(pack, same)))
+    log(attempt(lambda: raw[1].register_hooks(pack, same)))
+    a, b, none, out = y.grad_fn.saved_tensors
+    log(a, a.requires_grad, b, none is None, out, node(out))
+    y.sum().backward()
+    log(x.grad)
+    log(attempt(lambda: raw[1].register_hooks(pack, same)), attempt(lambda: y.grad_fn._raw_saved_tensors))
+    y = Product.apply(x, c)
+    log(attempt(lambda: y.grad_fn._raw_saved_tensors[0].register_hooks(lambda t: t.mul_(2), same)))
+    with saved_tensors_hooks(same, same):
+        y = Product.apply(x, c)
+    log(attempt(lambda: y.grad_fn._raw_saved_tensors[0].register_hooks(pack, same)))
+
+
+@scenario
 def views_and_changed_bases(log):
     x = leaf(1, 2, 3, 4)
     base = x * 1

@@ -1,7 +1,7 @@
 /** Hooks of saved tensors. */
 import type { FunctionCtx } from "../../../src/autograd/function.ts";
 import * as torch from "../../../src/index.ts";
-import { attempt, leaf, node, type Scenarios, type Tensor } from "./common.ts";
+import { attempt, f32, leaf, node, type Scenarios, type Tensor } from "./common.ts";
 
 const { grad } = torch.autograd;
 const { disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks } = torch.autograd.graph;
@@ -451,6 +451,49 @@ export const scenarios: Scenarios = {
     y = saved_tensors_hooks(pack, same, () => x.sin());
     y.sum().backward();
     log(x.grad, order);
+  },
+
+  hooks_of_one_saved_tensor(log) {
+    class Product extends torch.autograd.Function {
+      static forward(ctx: FunctionCtx, a: Tensor, b: Tensor): Tensor {
+        const out = a.mul(b);
+        ctx.save_for_backward(a, b, null, out);
+        return out;
+      }
+      static backward(ctx: FunctionCtx, g: Tensor): Tensor[] {
+        const [a, b, , out] = ctx.saved_tensors;
+        return [g.mul(b).add(out.mul(0)), g.mul(a)];
+      }
+    }
+    type FunctionNode = FunctionCtx & { readonly _raw_saved_tensors: readonly torch.autograd.graph.SavedTensor[] };
+    const nodeOf = (t: Tensor): FunctionNode => t.grad_fn as unknown as FunctionNode;
+    const [x, c] = [leaf(1, 2), f32([3, 4])];
+    let y = Product.apply(x, c);
+    const raw = nodeOf(y)._raw_saved_tensors;
+    const seen: unknown[] = [];
+    const pack = (t: Tensor): Tensor => {
+      seen.push([t.tolist(), t.requires_grad, node(t), torch.is_grad_enabled()]);
+      return t.mul(2);
+    };
+    const half = (t: Tensor): Tensor => t.div(2);
+    raw[1].register_hooks(pack, (t: Tensor) => t.div(2).mul(10));
+    raw[0].register_hooks(pack, half);
+    raw[3].register_hooks(pack, half);
+    log(raw.length, [...seen]);
+    log(attempt(() => raw[2].register_hooks(pack, same)));
+    log(attempt(() => raw[1].register_hooks(pack, same)));
+    const [a, b, none, out] = nodeOf(y).saved_tensors;
+    log(a, a.requires_grad, b, none === null, out, node(out));
+    y.sum().backward();
+    log(x.grad);
+    log(
+      attempt(() => raw[1].register_hooks(pack, same)),
+      attempt(() => nodeOf(y)._raw_saved_tensors),
+    );
+    y = Product.apply(x, c);
+    log(attempt(() => nodeOf(y)._raw_saved_tensors[0].register_hooks((t) => t.mul_(2), same)));
+    y = saved_tensors_hooks(same, same, () => Product.apply(x, c));
+    log(attempt(() => nodeOf(y)._raw_saved_tensors[0].register_hooks(pack, same)));
   },
 
   views_and_changed_bases(log) {

@@ -131,8 +131,10 @@ export class CheckpointFrame {
     let run = this.recomputations.get(id);
     if (run === undefined) {
       run = { count: 0, done: false, tensors: [], kinds: [] };
-      this.recomputations.set(id, run);
-      task?.atEnd.push(() => this.recomputations.delete(id));
+      const { recomputations } = this;
+      recomputations.set(id, run);
+      // Not a reference to this frame: with its last node it goes, and the arguments with it, before the pass ends.
+      task?.atEnd.push(() => recomputations.delete(id));
     }
     try {
       if (!run.done) this.recompute(run);

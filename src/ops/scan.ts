@@ -4,7 +4,7 @@ import { detectFeatures } from "../backend/wasm/features.ts";
 import { leaveWideVectors } from "../backend/wasm/instantiate.ts";
 import { COLUMNS, type ScanOp, type ScanType, scanModule } from "../backend/wasm/scan.ts";
 import { isRecording } from "../context/grad-mode.ts";
-import { dispatch, dispatchInplace } from "../dispatch.ts";
+import { dispatch, dispatchInplace, type GradientContext } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
@@ -321,6 +321,8 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
     if (g.sizes.length === 0) return [g];
     const x = c.input(0);
     const y = c.output();
+    // By logarithms it is not differentiable where g is 0.
+    if (isRecording()) return [laterSums([g, x, y], c.attrs)];
     const logs = g.abs().log();
     // Not -inf, whose differences would be NaN.
     const lowest = c.attrs.dtype === dt.float64 ? -Number.MAX_VALUE : c.attrs.dtype === dt.float16 ? -65504 : -3.38e38;
@@ -346,6 +348,65 @@ const logcumsumexpOp: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
       .div(sums.masked_fill(sums.eq(0), 1));
   },
 });
+
+/** Σ_{j≥k} g_j exp(x_k - y_j) for each k, where y is the logcumsumexp of x. */
+const laterSums: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
+  name: "logcumsumexp_backward",
+  compute: ([g, x, y], { dim }) => weightedSums(g, x, y, dim, true),
+  gradient: (h, c) => transposedSums(h, c, earlierSums),
+  saves: [[1, 2], [RESULT], [0, 1, 2]],
+});
+
+/** Its transpose: Σ_{k≤j} h_k exp(x_k - y_j) for each j. */
+const earlierSums: PrimitiveCall<ScanAttrs> = primitive<ScanAttrs>({
+  name: "logcumsumexp_backward",
+  compute: ([h, x, y], { dim }) => weightedSums(h, x, y, dim, false),
+  gradient: (g, c) => transposedSums(g, c, laterSums),
+  saves: [[1, 2], [0, 1, 2], [RESULT]],
+});
+
+/**
+ * The gradients of one of these by its three inputs. With u = Σ v_i exp(x_k - y_j) the derivative by the exponent at the side
+ * of the result is u itself, at the other side v_i times the transpose.
+ */
+function transposedSums(
+  w: Tensor,
+  c: GradientContext<ScanAttrs>,
+  transpose: PrimitiveCall<ScanAttrs>,
+): (Tensor | null)[] {
+  const later = transpose === earlierSums;
+  const back = c.needs(0) || c.needs(later ? 2 : 1) ? transpose([w, c.input(1), c.input(2)], c.attrs) : null;
+  const own = c.needs(later ? 1 : 2) ? w.mul(c.output()) : null;
+  const other = c.needs(later ? 2 : 1) && back !== null ? c.input(0).mul(back) : null;
+  return later ? [back, own, other?.neg() ?? null] : [back, other, own?.neg() ?? null];
+}
+
+/** Both by recursion along a line. As y never falls and is at least x, no exponent is above 0. */
+function weightedSums(v: Tensor, x: Tensor, y: Tensor, dim: number, later: boolean): Tensor {
+  const type = routineType(y.dtype);
+  const sources = [v, x, y].map((t) =>
+    t.contiguousLayout && t.dtype === type ? t : copied(t, { dtype: type, format: "contiguous_format" }),
+  );
+  const result = allocate(type, y.sizes);
+  const { outer, length, step } = linesOf(y, dim);
+  const power = (difference: number): number => (Number.isNaN(difference) ? 0 : Math.exp(difference));
+  withElements([...sources, result], (elements) => {
+    const [weights, low, high, to] = elements as Float64Array[];
+    for (let line = 0; line < outer * step; line++) {
+      const start = Math.floor(line / step) * length * step + (line % step);
+      let sum = 0;
+      for (let i = 0; i < length; i++) {
+        const at = start + (later ? length - 1 - i : i) * step;
+        const before = later ? at + step : at - step;
+        const decay = i === 0 ? 0 : power(later ? high[at] - high[before] : high[before] - high[at]);
+        const own = power(low[at] - high[at]);
+        sum = decay * sum + weights[at] * (later ? 1 : own);
+        to[at] = later ? sum * own : sum;
+      }
+    }
+  });
+  return type === y.dtype ? result : copied(result, { dtype: y.dtype, format: "contiguous_format" });
+}
 
 function logSums(from: Float64Array, to: Float64Array, { outer, length, step }: Lines): void {
   for (let line = 0; line < outer * step; line++) {

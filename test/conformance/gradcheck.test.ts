@@ -17,6 +17,8 @@ const wanted = process.env.KINDLING_GRADCHECK;
 const all = wanted === "all";
 const MOST = all ? Number.POSITIVE_INFINITY : Number(wanted ?? 10);
 const SHOWN = 3;
+const asked = process.env.KINDLING_GRADCHECK_MORE ?? "";
+const more = { check_forward_ad: asked.includes("forward"), check_batched_grad: asked.includes("batched") };
 
 const api = await loadApi();
 const met = new Set<GradientException>();
@@ -31,7 +33,7 @@ for (const name of goldenOps()) {
     const samples = gradientSamples(api, golden, MOST);
     // What turns into another type than float64 has no sample.
     if (samples.length === 0) return t.skip("no sample in float64");
-    const report = checkGradients(api, golden, samples, all ? 1000 : 4);
+    const report = checkGradients(api, golden, samples, all ? 1000 : 4, more);
     checks += report.checks;
     for (const exception of report.met) met.add(exception);
     if (report.failures.length === 0) return;

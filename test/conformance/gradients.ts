@@ -4,7 +4,7 @@
  */
 import { grad } from "../../src/autograd/backward.ts";
 import { withGradMode } from "../../src/autograd/mode.ts";
-import { gradcheck } from "../../src/func/gradcheck/index.ts";
+import { type GradcheckOptions, gradcheck } from "../../src/func/gradcheck/index.ts";
 import type { Tensor } from "../../src/tensor.ts";
 import type { Golden, GoldenOp, GoldenTensor, Sample } from "./golden.ts";
 import { elements, isTensor, tensorsIn } from "./golden.ts";
@@ -292,7 +292,13 @@ export function excludedInputs(golden: GoldenOp, sample: Sample): [GradientExcep
 }
 
 /** Checks the first and second derivatives of samples of an op, and of other forms of the first ones. */
-export function checkGradients(api: Api, golden: GoldenOp, samples: readonly Sample[], others = 2): GradientReport {
+export function checkGradients(
+  api: Api,
+  golden: GoldenOp,
+  samples: readonly Sample[],
+  others = 2,
+  more: GradcheckOptions = {},
+): GradientReport {
   const report: GradientReport = { checks: 0, failures: [], met: new Set() };
   let left = others;
   for (const sample of samples) {
@@ -309,7 +315,7 @@ export function checkGradients(api: Api, golden: GoldenOp, samples: readonly Sam
         try {
           const { body, leaves } = callAsFunction(api, golden, sample, form, excluded);
           if (leaves.length === 0 || outsideDomain(body, leaves)) continue;
-          if (order === 1) gradcheck(connected(body) as never, leaves);
+          if (order === 1) gradcheck(connected(body) as never, leaves, form === "call" ? more : {});
           else gradcheckOfGradient(body, leaves);
         } catch (cause) {
           const exception = exceptionsFor(golden.op, sample).find(

@@ -8,4 +8,5 @@ export * as function from "./function-names.ts";
 export * as grad_mode from "./grad-mode.ts";
 export { enable_grad, inference_mode, no_grad, set_grad_enabled } from "./grad-mode.ts";
 export * as graph from "./graph.ts";
+export { is_multithreading_enabled, set_multithreading_enabled } from "./multithreading.ts";
 export { Node } from "./node.ts";

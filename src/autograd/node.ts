@@ -82,6 +82,11 @@ export abstract class Node {
     return Array.from({ length: this.outputCount }, (_, i) => this.inputMetadata(i));
   }
 
+  /** Later operations have greater numbers. */
+  _sequence_nr(): number {
+    return this.sequenceNumber;
+  }
+
   /** Pairs of node and output number, as in PyTorch. */
   get next_functions(): readonly (readonly [Node | null, number])[] {
     return this.nextNodes.map((node, i) => [node, this.nextOutputs[i]] as const);

@@ -61,6 +61,7 @@ export const sub: Binary<AlphaOption> = binary<AlphaOption>("sub", {
 /** The reverse difference: `other - alpha * self`. */
 export const rsub: BinaryFunction<AlphaOption> = withoutInplace(
   binary<AlphaOption>("rsub", {
+    overload: ([, number]) => (number ? 1 : 0),
     tensorFirst: true,
     scalars: { alpha: 1 },
     guard: guardSub,

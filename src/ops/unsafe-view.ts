@@ -9,6 +9,7 @@ const op = primitive<{ sizes: Shape }>({
   batch: ({ attrs, size, values }) => unsafeView(values[0], [size, ...attrs.sizes]),
   compute: ([x], { sizes }) => new Tensor(x.storage, x.dtype, sizes, contiguousStrides(sizes), x.offset),
   gradient: (g, c) => [g.reshape(c.shape(0))],
+  forward: "linear",
 });
 
 /** A contiguous temporary in another shape. Nobody else has the temporary, so this is not recorded as a view. */

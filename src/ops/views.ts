@@ -19,6 +19,7 @@ import { again, alongDims, withRank } from "./define/batch.ts";
 import { type PrimitiveCall, primitive } from "./define/primitive.ts";
 import { bind, isOptions } from "./define/schema.ts";
 import { viewOf, without, zerosOf } from "./geometry.ts";
+import { unsafeView } from "./unsafe-view.ts";
 
 /** A view with any sizes and strides (in elements) from `storage_offset` of the storage. */
 export function as_strided(self: Tensor, size: Shape, stride: Shape, storage_offset?: number | null): Tensor {
@@ -94,7 +95,7 @@ export function reshape(self: Tensor, ...shape: (number | Shape)[]): Tensor {
   if (sameShape(sizes, x.sizes)) return viewOp([x], { sizes, strides: x.strides });
   const strides = viewStrides(x.sizes, x.strides, sizes);
   if (strides !== null) return viewOp([x], { sizes, strides });
-  return x.clone({ memory_format: "contiguous_format" }).view(sizes);
+  return unsafeView(x.clone({ memory_format: "contiguous_format" }), sizes);
 }
 
 const expandOp = primitive<{ sizes: Shape }>({

@@ -50,7 +50,7 @@ def index_ops_in_place(log):
         lambda y: y.scatter_(0, i, w),
         lambda y: y.scatter_add_(0, i, w),
         lambda y: y.masked_scatter_(torch.tensor([True, False, False, True]), w),
-        lambda y: y.view(2, 2).fill_diagonal_(0),
+        lambda y: y.view(2, 2).diagonal().zero_(),
         lambda y: y.view(2, 2).index_add_(1, torch.tensor([1]), w.view(2, 1)),
         lambda y: y.narrow(0, 1, 2).scatter_(0, torch.tensor([1, 0]), w),
     ):
@@ -140,7 +140,7 @@ def activations_in_place(log):
     ):
         y = x * 1
         z = act(y)
-        log(z is y, node(z), y._version, grad(z.sum(), x)[0])
+        log(z is y, y._version, grad(z.sum(), x)[0])
         y = x.exp()
         z = act(y)
         log(attempt(lambda: grad(z.sum(), x)[0]))
@@ -340,12 +340,13 @@ def two_parts_changed_in_turn(log):
     y = torch.zeros(2, 2)
     left, right = y.select(1, 0), y.select(1, 1)
     left.add_(a)
+    log(attempt(lambda: right.add_(b)), node(right))
     right.add_(b)
-    left.mul_(right)
+    left.mul_(right.clone())
     log(y, [node(t) for t in (y, left, right)], edges(left))
-    log(grad((y * f32([[1, 2], [3, 4]])).sum(), [a, b], retain_graph=True))
+    log(attempt(lambda: grad((y * f32([[1, 2], [3, 4]])).sum(), [a, b], retain_graph=True)))
     right.mul_(left)
-    log(grad((y * f32([[1, 2], [3, 4]])).sum(), [a, b]))
+    log(attempt(lambda: grad((y * f32([[1, 2], [3, 4]])).sum(), [a, b])))
     y = torch.zeros(4)
     for i in range(4):
         y.select(0, i).copy_((y.select(0, i - 1) if i else a.select(0, 0)) * 2)

@@ -467,12 +467,15 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     for (let i = 0; i < this.inputOf.length; i++) {
       const input = this.inputOf[i];
       if (input < 0) continue;
-      const formula = formulas === undefined ? null : formulas[i];
+      const formula = formulas === undefined ? noGradient : formulas[i];
       out.push(formula !== null && context.needs(input) ? formula(g, view) : null);
     }
     return out;
   }
 }
+
+/** In place, also what has no gradient is recorded: what was overwritten has the gradient 0. */
+const noGradient = (g: Tensor): Tensor => g.new_zeros(g.sizes);
 
 class FormulaContext implements PointwiseContext {
   private readonly form: PointwiseForm;

@@ -1,4 +1,5 @@
 /** Gradients of functions: `torch.func.grad` and `value_and_grad`. https://pytorch.org/docs/stable/generated/torch.func.grad.html */
+import { tangentsMayExist } from "../autograd/dual-level.ts";
 import { runBackward } from "../autograd/engine.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { zeros_like } from "../ops/creation.ts";
@@ -109,7 +110,7 @@ export function gradientsBelow(
 
 /** Whether gradients themselves have to be differentiable: something below depends on what they are made of. */
 export function needsGraph(outputs: readonly Tensor[]): boolean {
-  return outputs.some((t) => t.wrapping !== null && requiresGradSomewhere(t.wrapping.value));
+  return tangentsMayExist() || outputs.some((t) => t.wrapping !== null && requiresGradSomewhere(t.wrapping.value));
 }
 
 /** Any function; what it takes is not looked at here. */

@@ -195,7 +195,8 @@ const copyOp: Primitive<null> = {
   masks: [0, 0],
   view: "none",
   batch: (call) => {
-    const [self, source] = call.values;
+    const [given, source] = call.values;
+    const self = call.batched[0] ? given : given.unsqueeze(0).expand(call.size, ...given.sizes);
     return again(call, null, [self, call.batched[1] ? withRank(source, self.sizes.length) : source]);
   },
   forward: "linear",

@@ -132,6 +132,7 @@ function text(self: Tensor): string {
 function wrappedText({ level, value, batchDim }: Wrapping): string {
   const inner = text(value).replaceAll("\n", "\n    ");
   if (level.kind === "vmap") return `BatchedTensor(lvl=${level.number}, bdim=${batchDim}, value=\n    ${inner}\n)`;
+  if (level.kind === "functionalize") return `FunctionalTensor(lvl=${level.number}, value=\\\n${text(value)})`;
   // PyTorch's number for a level that is over.
   return `GradTrackingTensor(lvl=${level.alive ? level.number : -2}, value=\n    ${inner}\n)`;
 }

@@ -95,6 +95,11 @@ test("a pullback outlives its level and is differentiable", () => {
   // Tangents of an outer level pass through an inner one that knows nothing of them.
   const inner = (t: Tensor): Tensor => jvp((u: Tensor) => u.mul(t), [ones], [ones])[1];
   assert.deepEqual(jvp(inner, [x], [ones])[1].tolist(), [1, 1, 1]);
+  // Gradients that an outer level follows are made of differentiable ops, not of their faster forms.
+  const loss = (t: Tensor): Tensor => torch.nn.functional.layer_norm(t, [3]).mul(x).tanh().sum();
+  const along = jvp(grad(loss), [x], [ones.mul(x)])[1];
+  assert.ok(torch.allclose(along, hessian(loss)(x).matmul(x), { atol: 1e-4 }));
+  assert.ok(Number(along.abs().max().item()) > 1e-4);
   const [, push] = linearize(cube, x);
   assert.deepEqual(push(ones).tolist(), [3, 12, 27]);
 });

@@ -499,5 +499,39 @@ def stacked_states(log):
     log(attempt(lambda: stack_module_state([models[0], torch.nn.Linear(2, 1).eval()])))
 
 
+@scenario
+def functionalized(log):
+    def f(t):
+        y = t.clone()
+        y[0] = 5
+        part = y.view(3, 1)
+        part.mul_(2)
+        y.t().add_(t)
+        return y, part, part[1:].detach()
+
+    log(functionalize(f)(x), functionalize(f, remove="mutations_and_views")(x), f(x))
+    a = x.clone()
+    log(functionalize(lambda t: (t.add_(1), t[1:].mul_(3))[0])(a), a)
+
+    def fill(t):
+        z = torch.zeros(2, 3)
+        z[1].copy_(t)
+        z.t()[0].add_(t[:2].sum())
+        log(list(z.shape), z.stride())
+        return z.unsqueeze_(0) * 2
+
+    log(functionalize(fill)(x), vmap(functionalize(fill))(torch.stack([x, v])))
+
+    def squares(t):
+        z = (t * 2).view(3, 1)
+        z.t()[0].add_(t.sum())
+        return z.mul_(t.view(3, 1)).pow(2).sum()
+
+    log(grad(functionalize(squares))(x), functionalize(grad(squares))(x), vmap(grad(functionalize(squares)))(torch.stack([x, v])))
+    log(functionalize(lambda t: {"a": [t.mul_(2)], "b": 3})(x.clone())["a"])
+    functionalize(lambda t: log(str(t * 2), t.sum().item()))(x)
+    log(attempt(lambda: functionalize(lambda t: t, remove="nothing")(x)))
+
+
 if __name__ == "__main__":
     main()

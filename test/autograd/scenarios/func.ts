@@ -501,6 +501,45 @@ export const scenarios: Scenarios = {
     );
   },
 
+  functionalized(log) {
+    const f = (t: Tensor): Tensor[] => {
+      const y = t.clone();
+      y.index_put_([0], scalar(5));
+      const part = y.view(3, 1);
+      part.mul_(2);
+      y.t().add_(t);
+      return [y, part, part.narrow(0, 1, 2).detach()];
+    };
+    const functionalize = func.functionalize as F;
+    log(functionalize(f)(x), functionalize(f, { remove: "mutations_and_views" })(x), f(x));
+    const a = x.clone();
+    const change = (t: Tensor): Tensor => {
+      t.add_(1).narrow(0, 1, 2).mul_(3);
+      return t;
+    };
+    log(functionalize(change)(a), a);
+    const fill = (t: Tensor): Tensor => {
+      const z = torch.zeros(2, 3);
+      z.at(1).copy_(t);
+      z.t()
+        .at(0)
+        .add_(t.narrow(0, 0, 2).sum());
+      log(all(z), z.stride());
+      return z.unsqueeze_(0).mul(2);
+    };
+    const squares = (t: Tensor): Tensor => {
+      const z = t.mul(2).view(3, 1);
+      z.t().at(0).add_(t.sum());
+      return z.mul_(t.view(3, 1)).pow(2).sum();
+    };
+    log(functionalize(fill)(x), vmap(functionalize(fill))(torch.stack([x, v])));
+    log(grad(functionalize(squares))(x), functionalize(grad(squares))(x));
+    log(vmap(grad(functionalize(squares)))(torch.stack([x, v])));
+    log(functionalize((t: Tensor) => ({ a: [t.mul_(2)], b: 3 }))(x.clone()).a);
+    functionalize((t: Tensor) => log(String(t.mul(2)), t.sum().item()))(x);
+    log(attempt(() => functionalize((t: Tensor) => t, { remove: "nothing" })(x)));
+  },
+
   functional_calls(log) {
     torch.manual_seed(3);
     const net = new nn.Sequential(new nn.Linear(2, 3), new nn.Tanh(), new nn.Linear(3, 1));

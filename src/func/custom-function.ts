@@ -7,12 +7,14 @@ import { withForwardMode } from "../autograd/dual-level.ts";
 import { applyFunction, setFunctionTransformer } from "../autograd/function.ts";
 import type { AnyCall, FunctionNode, FunctionStatics } from "../autograd/function-node.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Shape } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { unwrapDead, wrapAutograd, wrapBatched } from "../wrapping.ts";
 import { AutogradLevel } from "./autograd-level.ts";
 import { BatchLevel } from "./batch-level.ts";
 import { typeText } from "./grad.ts";
 import { recording, topLevel } from "./level.ts";
+import { flatten, treeSpecText } from "./pytree.ts";
 
 const NOTES = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html";
 
@@ -89,11 +91,28 @@ function callBatched(level: BatchLevel, statics: FunctionStatics, args: readonly
     );
   }
   const [output, outDims] = result as [unknown, unknown];
+  if (Array.isArray(outDims) && outDims.length !== (Array.isArray(output) ? output.length : -1)) {
+    const structure = Array.isArray(output) ? treeSpecText(flatten(output).tree) : "*";
+    throw new RuntimeError(
+      `The autograd.Function's vmap staticmethod returned an incompatible (output, out_dims) tuple. Expected out_dims=(${outDims.join(", ")}) to be compatible with the structure of \`output\`. out_dims has structure ${treeSpecText(flatten(outDims).tree)} but output has structure ${structure}. ${NOTES}`,
+    );
+  }
   return eachOutput(output, (x, i) => {
     const dim = (Array.isArray(outDims) ? outDims[i] : outDims) as number | null;
     if (!is_tensor(x) || dim === null) return x;
     return wrapBatched(x, dim < 0 ? dim + x.sizes.length : dim, level);
   });
+}
+
+/** A gradient of each sample, summed over what the sample was broadcast along. */
+function sumToSample(whole: Tensor, shape: Shape): Tensor {
+  const extra = whole.sizes.length - 1 - shape.length;
+  let sum = whole;
+  for (let d = 0; d < extra; d++) sum = sum.sum(1);
+  shape.forEach((size, d) => {
+    if (size === 1 && sum.sizes[d + 1] !== 1) sum = sum.sum(d + 1, true);
+  });
+  return sum;
 }
 
 /**
@@ -107,6 +126,7 @@ function callGenerated(
   dims: readonly (number | null)[],
 ): unknown {
   const outputDims: (number | null)[] = [];
+  const sampleShapes = args.map((a, i) => (is_tensor(a) ? a.sizes.filter((_, d) => d !== dims[i]) : []));
   const batchedArguments = (level: BatchLevel, all: readonly unknown[]): unknown[] =>
     all.map((a, i) => (dims[i] === null ? a : wrapBatched(a as Tensor, dims[i], level)));
   const inLevel = <R>(body: (level: BatchLevel) => R): R => {
@@ -191,9 +211,10 @@ function callGenerated(
           return level.lower(() => {
             const argument = dims[i] ?? null;
             // An argument that all samples share gets the sum of their gradients.
-            if (argument === null) return dim === null ? value.mul(level.size) : value.sum(0);
+            // One without samples is taken as it is, as in PyTorch.
+            if (argument === null) return dim === null ? value : value.sum(0);
             const whole = dim === null ? value.unsqueeze(0).expand(level.size, ...value.sizes) : value;
-            return whole.movedim(0, argument);
+            return sumToSample(whole, sampleShapes[i]).movedim(0, argument);
           });
         });
       });

@@ -1,6 +1,7 @@
 /** The node at a leaf: adds what arrives to the tensor's `.grad`. */
 
 import { isRecording } from "../context/grad-mode.ts";
+import { RuntimeError } from "../errors.ts";
 import type { Tensor } from "../tensor.ts";
 import { denseOrder } from "./layout.ts";
 import { earlyFrees } from "./mode.ts";
@@ -9,6 +10,8 @@ import { type Gradients, type InputMetadata, Node } from "./node.ts";
 export class AccumulateGrad extends Node {
   readonly variable: Tensor;
   readonly outputCount = 1;
+  // A leaf's gradient is added as soon as it is there.
+  override readonly sequenceNumber: number = Number.POSITIVE_INFINITY;
   /** Called with the variable after its `.grad` was updated. */
   accumulateHooks: ((variable: Tensor) => void)[] | null = null;
 
@@ -33,8 +36,10 @@ export class AccumulateGrad extends Node {
   /** `owned`: no other tensor shares the gradient's storage, so it may become `.grad` itself. */
   accumulate(grad: Tensor | null, owned: boolean): void {
     const variable = this.variable;
+    if (grad === null) return;
+    if (variable.grad_fn !== null) throw new RuntimeError("leaf variable has been moved into the graph interior");
     // It may have been told since that it needs none.
-    if (grad === null || !variable.leafRequiresGrad) return;
+    if (!variable.leafRequiresGrad) return;
     const before = variable.gradient;
     if (before === null) {
       if (owned && !isRecording() && obeysLayout(grad, variable)) {

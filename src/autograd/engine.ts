@@ -65,7 +65,8 @@ export function runBackward(
       throw new RuntimeError(`element ${i} of tensors does not require grad and does not have a grad_fn`);
     }
     rootTasks.push(taskOf(tasks, edge.node));
-    rootTasks[i].grads[edge.output] = sumOf(rootTasks[i].grads[edge.output], rootGrads[i]);
+    const sum = (): Tensor | null => sumOf(rootTasks[i].grads[edge.output], rootGrads[i]);
+    rootTasks[i].grads[edge.output] = withGradMode(options.createGraph, sum);
   }
   if (roots.length === 1) rootTasks[0].onlyRoot = true;
   countDependencies(tasks, rootTasks);
@@ -374,20 +375,26 @@ function capture(task: Task, captured: (Tensor | null)[]): void {
   }
 }
 
-/** A binary heap; AccumulateGrad first, then the greatest sequence number. */
+/**
+ * A binary heap; leaves first, then the greatest sequence number. The leaves have no order among themselves: which of
+ * them runs first follows from the algorithm, so it is that of libstdc++'s priority queue, which PyTorch uses.
+ */
 class ReadyQueue {
   private readonly heap: Task[] = [];
 
   private before(a: Task, b: Task): boolean {
-    const leafA = a.node instanceof AccumulateGrad;
-    const leafB = b.node instanceof AccumulateGrad;
-    if (leafA !== leafB) return leafA;
     return a.node.sequenceNumber > b.node.sequenceNumber;
   }
 
   push(task: Task): void {
+    this.heap.push(task);
+    this.rise(this.heap.length - 1, task);
+  }
+
+  /** Puts `task` where `hole` is, or above. */
+  private rise(hole: number, task: Task): void {
     const heap = this.heap;
-    let i = heap.push(task) - 1;
+    let i = hole;
     while (i > 0) {
       const parent = (i - 1) >> 1;
       if (!this.before(task, heap[parent])) break;
@@ -401,17 +408,16 @@ class ReadyQueue {
     const heap = this.heap;
     const first = heap[0];
     const last = heap.pop();
-    if (heap.length === 0 || last === undefined) return first;
-    let i = 0;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && this.before(heap[child + 1], heap[child])) child++;
-      if (!this.before(heap[child], last)) break;
-      heap[i] = heap[child];
-      i = child;
+    const count = heap.length;
+    if (count === 0 || last === undefined) return first;
+    // The hole goes down to the bottom, and what was last rises from there.
+    let hole = 0;
+    for (let right = 2; right <= count; right = 2 * hole + 2) {
+      const child = right === count || this.before(heap[right - 1], heap[right]) ? right - 1 : right;
+      heap[hole] = heap[child];
+      hole = child;
     }
-    heap[i] = last;
+    this.rise(hole, last);
     return first;
   }
 }

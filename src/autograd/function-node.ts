@@ -49,6 +49,8 @@ export class FunctionNode extends Node {
   output_grad_dtypes: readonly (DType | null)[] | null = null;
   materialize_grads = true;
 
+  override readonly keepsDetached = true;
+
   readonly #statics: FunctionStatics;
   /** For each argument of `apply`, whether it is a tensor. */
   readonly #isTensor: readonly boolean[];
@@ -86,6 +88,10 @@ export class FunctionNode extends Node {
       );
     }
     this.saved_for_forward = tensors;
+  }
+
+  override outputShape(output = 0): Shape {
+    return this.#outputs[output]?.shape ?? [];
   }
 
   /** What was saved: in `jvp` by `save_for_forward`, in `backward` by `save_for_backward`. Empty in `forward`. */

@@ -63,6 +63,9 @@ export abstract class Node {
   /** How many outputs the operation had. */
   abstract readonly outputCount: number;
 
+  /** Whether saved inputs may be detached in place: those of custom functions may. */
+  readonly keepsDetached?: boolean;
+
   /** The shape of an output, where the node keeps it. */
   outputShape?(output?: number): readonly number[];
 

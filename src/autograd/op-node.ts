@@ -141,12 +141,25 @@ export class OpNode<A> extends Node implements GradientContext<A> {
   }
 
   override apply(grads: Gradients): Gradients {
-    if (this.savedInputs === null && this.op.runsOnce) throw releasedError();
+    if (this.savedInputs === null || this.savedOutputs === null) throw releasedError();
+    this.checkSaved(this.savedInputs);
+    this.checkSaved(this.savedOutputs);
+    // Views that were made without recording, of what requires a gradient, lead nowhere.
+    if (!this.nextNodes.some(exists)) return this.nextNodes.map(nothing);
     // A run that threw may have left something.
     this.unpacked = null;
     const results = this.runFormula(grads);
     this.unpacked = null;
     return results;
+  }
+
+  /** As in PyTorch, nothing that was saved may have changed, also where this run does not use it. */
+  private checkSaved(list: readonly (SavedTensor | null)[] | null): void {
+    if (list === null) return;
+    for (let i = 0; i < list.length; i++) {
+      const saved = list[i];
+      if (saved?.changed) saved.unpack(this);
+    }
   }
 
   private runFormula(grads: Gradients): Gradients {
@@ -185,6 +198,9 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     if (releaseAll(this.savedOutputs)) this.savedOutputs = null;
   }
 }
+
+const exists = (node: Node | null): boolean => node !== null;
+const nothing = (): null => null;
 
 /** Lets go of saved tensors; whether there were any. */
 function releaseAll(list: readonly (SavedTensor | null)[] | null): boolean {

@@ -192,7 +192,8 @@ export function makeNode<A>(
     if (node === null && t.leafRequiresGrad) node = gradientAccumulator(t);
     nextNodes[i] = node;
     nextOutputs[i] = t.gradFn === null ? 0 : t.outputNumber;
-    if (node !== null) mask |= masks[i < masks.length ? i : masks.length - 1];
+    if (node !== null || (t.viewInfo !== null && t.requires_grad))
+      mask |= masks[i < masks.length ? i : masks.length - 1];
   }
   for (let i = op.numberEdges ?? 0; i > 0; i--) {
     nextNodes.push(null);

@@ -145,6 +145,11 @@ export class SavedTensor {
     this.pack({ pack: pack_hook, unpack: unpack_hook }, this.tensor.detach());
   }
 
+  /** Whether the tensor has seen in-place changes since. */
+  get changed(): boolean {
+    return this.tensor !== null && this.tensor.version.value !== this.version;
+  }
+
   /** Whether hooks keep the tensor. */
   get hooked(): boolean {
     return this.packed !== null;
@@ -165,7 +170,7 @@ export class SavedTensor {
       if (this.packed === null) throw releasedError();
       return restore(this.packed, node);
     }
-    if (output === COMPUTED_INPUT && tensor.gradFn === null) {
+    if (output === COMPUTED_INPUT && tensor.gradFn === null && node !== null && !node.keepsDetached) {
       throw new RuntimeError(
         "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, please use out-of-place `.detach()` instead",
       );

@@ -15,7 +15,7 @@ import { type PrimitiveSpec, toPrimitive } from "./define/primitive.ts";
 import { resultType } from "./define/promote.ts";
 import { bind } from "./define/schema.ts";
 import { wholeNumbersHint } from "./kernels/guards.ts";
-import { checkMatrixVector, gradientOfSecond, refuseBool } from "./matmul-rules.ts";
+import { checkMatrixVector, gradientOfSecond, isTransposed, refuseBool } from "./matmul-rules.ts";
 import { allocate } from "./row.ts";
 
 /** Factors of the input (`beta`) and of the product (`alpha`), both 1 by default. With `beta` 0 the input is not read. */
@@ -30,6 +30,8 @@ interface Factors {
   readonly alpha: number | bigint;
   /** Negative results become 0. */
   readonly relu?: boolean;
+  /** The second matrix lies column by column, and so does its gradient. */
+  readonly transposed?: boolean;
 }
 
 interface Layout {
@@ -133,10 +135,10 @@ const addmmOp: Primitive<Factors> = inplaceable<Factors>({
     return [
       c.needs(0) ? scaled(g, beta) : null,
       c.needs(1) ? scaled(g.mm(c.input(2).t()), alpha) : null,
-      c.needs(2) ? scaled(gradientOfSecond(c.input(1), g, c.input(2)), alpha) : null,
+      c.needs(2) ? scaled(gradientOfSecond(c.input(1), g, c.attrs.transposed === true), alpha) : null,
     ];
   },
-  saves: [[], [2], [1, 2]],
+  saves: [[], [2], [1]],
 });
 
 const addmvOp = inplaceable<Factors>({
@@ -319,6 +321,7 @@ function callAddmm(name: string, args: readonly unknown[], inplace: boolean, rel
     );
   }
   refuseBool(a.dtype, "addmm_impl_cpu_");
+  if (isTransposed(b)) bound = { ...bound, factors: { ...bound.factors, transposed: true } };
   return run(addmmOp, bound, sizes, inplace);
 }
 

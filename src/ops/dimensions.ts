@@ -326,7 +326,7 @@ export function set_(
   }
   const recorded = isRecording() && (x.requires_grad || (from?.requires_grad ?? false));
   checkInplace(x, recorded);
-  const edges = [x, ...(from === null ? [] : [from])].map(gradientEdge);
+  const edges = recorded ? [x, ...(from === null ? [] : [from])].map(gradientEdge) : [];
   const memory = from ?? x.new_empty([0]);
   const whole =
     sizes === null ? memory : memory.detach().as_strided(sizes, strides ?? contiguousStrides(sizes), offset);

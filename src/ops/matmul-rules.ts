@@ -13,9 +13,13 @@ export function refuseBool(dtype: DType, kernel: string): void {
  * The gradient of the second factor, in that factor's layout: where it is the transpose of a row-major matrix (the weight
  * of a layer), so is the gradient, and the weight's gradient becomes row-major.
  */
-export function gradientOfSecond(first: Tensor, g: Tensor, second: Tensor): Tensor {
-  const transposed = second.strides[0] === 1 && second.strides[1] === second.sizes[0];
+export function gradientOfSecond(first: Tensor, g: Tensor, transposed: boolean): Tensor {
   return transposed ? g.t().mm(first).t() : first.t().mm(g);
+}
+
+/** Whether a matrix lies in memory column by column. What is recorded is this, so that the matrix itself may change. */
+export function isTransposed(matrix: Tensor): boolean {
+  return matrix.strides[0] === 1 && matrix.strides[1] === matrix.sizes[0];
 }
 
 /** Throws unless both are stacks of matrices that can be multiplied. */

@@ -11,7 +11,7 @@ import { computeInto, intoOut } from "./define/out.ts";
 import { type PrimitiveCall, primitive, toPrimitive } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
 import { wholeNumbersHint } from "./kernels/guards.ts";
-import { checkMatrixVector, checkStacks, gradientOfSecond, refuseBool } from "./matmul-rules.ts";
+import { checkMatrixVector, checkStacks, gradientOfSecond, isTransposed, refuseBool } from "./matmul-rules.ts";
 import { allocate, runRow } from "./row.ts";
 import { unsafeView } from "./unsafe-view.ts";
 
@@ -24,7 +24,14 @@ function finish(result: Tensor, out: Tensor | null): Tensor {
   return intoOut(out, result);
 }
 
-const mmPrimitive: Primitive<null> = toPrimitive<null>({
+/** Whether the second matrix is transposed: its gradient is laid out as it is. */
+interface ProductAttrs {
+  readonly transposed: boolean;
+}
+const PLAIN: ProductAttrs = { transposed: false };
+const TRANSPOSED: ProductAttrs = { transposed: true };
+
+const mmPrimitive: Primitive<ProductAttrs> = toPrimitive<ProductAttrs>({
   name: "mm",
   forward: "multilinear",
   // Many matrices times one are one taller matrix.
@@ -44,13 +51,13 @@ const mmPrimitive: Primitive<null> = toPrimitive<null>({
     return out;
   },
   gradient: (g, c) => [
-    c.needs(0) ? mmOp([g, c.input(1).t()], null) : null,
-    c.needs(1) ? gradientOfSecond(c.input(0), g, c.input(1)) : null,
+    c.needs(0) ? mmOp(g, c.input(1).t()) : null,
+    c.needs(1) ? gradientOfSecond(c.input(0), g, c.attrs.transposed) : null,
   ],
-  // The second matrix is also asked for its layout.
-  saves: [[1], [0, 1]],
+  saves: [[1], [0]],
 });
-const mmOp = (inputs: readonly Tensor[], attrs: null): Tensor => dispatch(mmPrimitive, inputs, attrs);
+const productAttrs = (b: Tensor): ProductAttrs => (isTransposed(b) ? TRANSPOSED : PLAIN);
+const mmOp = (a: Tensor, b: Tensor): Tensor => dispatch(mmPrimitive, [a, b], productAttrs(b));
 
 /** The product of two matrices: (m × k) · (k × n) gives (m × n). */
 export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor {
@@ -70,7 +77,7 @@ export function mm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tensor
     );
   }
   refuseBool(a.dtype, "addmm_impl_cpu_");
-  return computeInto(mmPrimitive, [a, b], null, out, [a.sizes[0], b.sizes[1]]);
+  return computeInto(mmPrimitive, [a, b], productAttrs(b), out, [a.sizes[0], b.sizes[1]]);
 }
 
 /** The rule of products of stacks, which are broadcast: the samples are one more batch dimension. */

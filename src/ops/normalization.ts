@@ -113,8 +113,8 @@ function batchedTraining(call: BatchedCall<NormAttrs>): Tensor[] | null {
   return batchedNorm(call);
 }
 
-/** `keepsFormat`: whether results have their channels last where the input's are. */
-function normPrimitive(name: string, keepsFormat: boolean) {
+/** `saved`: the inputs that are kept, of layer norm also the bias, as in PyTorch. `keepsFormat`: whether results have their channels last where the input's are. */
+function normPrimitive(name: string, keepsFormat: boolean, saved: readonly number[] = [0, 1]) {
   return primitiveMany<NormAttrs>({
     name,
     batch: batchedTraining,
@@ -132,7 +132,7 @@ function normPrimitive(name: string, keepsFormat: boolean) {
     },
     gradient: gradientFromStatistics,
     // For all gradients together, whichever of them are wanted.
-    saves: [[0, 1, RESULT + 1, RESULT + 2]],
+    saves: [[...saved, RESULT + 1, RESULT + 2]],
     differentiableOutputs: [true, false, false],
   });
 }
@@ -150,7 +150,7 @@ function checkParameterType(x: Tensor, t: Tensor | null): void {
   throw new RuntimeError(`mixed dtype (CPU): expect parameter to have scalar type of Float`);
 }
 
-const layerNormOp = normPrimitive("native_layer_norm", false);
+const layerNormOp = normPrimitive("native_layer_norm", false, [0, 1, 2]);
 const batchNormOp = normPrimitive("native_batch_norm", true);
 const groupNormOp = normPrimitive("native_group_norm", true);
 

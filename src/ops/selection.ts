@@ -192,7 +192,8 @@ const clampSpec: PointwiseSpec = {
   },
   gradients: [
     (g, c) => {
-      const operands = operandsOf(c);
+      // The result does not depend on them smoothly: it requires a gradient only where `g` does.
+      const operands = operandsOf(c).map((x) => (x instanceof Tensor ? x.detach() : x));
       const kind = operands.slice(1).some((bound) => bound instanceof Tensor) ? "tensors" : "numbers";
       return clampBackwardOp.call([g, ...operands], { variant: `${c.variant} ${kind}`, compute: g.dtype });
     },

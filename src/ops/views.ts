@@ -16,7 +16,7 @@ import { Tensor } from "../tensor.ts";
 import { stridedView, wholeGeometry } from "./as-strided.ts";
 import { copyInto } from "./copy.ts";
 import { again, alongDims, withRank } from "./define/batch.ts";
-import { type PrimitiveCall, primitive } from "./define/primitive.ts";
+import { type PrimitiveCall, type PrimitiveSpec, primitive } from "./define/primitive.ts";
 import { bind, isOptions } from "./define/schema.ts";
 import { viewOf, without, zerosOf } from "./geometry.ts";
 import { unsafeView } from "./unsafe-view.ts";
@@ -26,14 +26,16 @@ export function as_strided(self: Tensor, size: Shape, stride: Shape, storage_off
   return stridedView(self, size, stride, storage_offset, false);
 }
 
-const viewOp = primitive<{ sizes: Shape; strides: Shape }>({
+const viewSpec: PrimitiveSpec<{ sizes: Shape; strides: Shape }> = {
   name: "view",
   view: "view",
   batch: (call) => again(call, wholeGeometry(call)),
   compute: ([x], { sizes, strides }) => viewOf(x, sizes, strides),
   gradient: (g, c) => [g.reshape(c.shape(0))],
   forward: ({ attrs, tangents: [t] }) => t?.reshape(attrs.sizes) ?? null,
-});
+};
+const viewOp = primitive(viewSpec);
+const reshapeAliasOp = primitive({ ...viewSpec, nodeName: "ReshapeAliasBackward" });
 
 /** A view with another shape; one size may be -1. Fails where only a copy can have it. With a dtype: the same bits read as that. */
 export function view(self: Tensor, ...shape: (number | Shape | DType | { dtype: DType })[]): Tensor {
@@ -92,9 +94,10 @@ function viewAs(x: Tensor, dtype: DType): Tensor {
 export function reshape(self: Tensor, ...shape: (number | Shape)[]): Tensor {
   const [x, wanted] = bind("reshape(Tensor self, ints shape)", [self, ...shape]) as [Tensor, number[]];
   const sizes = inferSize(wanted, x.count);
-  if (sameShape(sizes, x.sizes)) return viewOp([x], { sizes, strides: x.strides });
+  const op = x.contiguousLayout ? viewOp : reshapeAliasOp;
+  if (sameShape(sizes, x.sizes)) return op([x], { sizes, strides: x.strides });
   const strides = viewStrides(x.sizes, x.strides, sizes);
-  if (strides !== null) return viewOp([x], { sizes, strides });
+  if (strides !== null) return op([x], { sizes, strides });
   return unsafeView(x.clone({ memory_format: "contiguous_format" }), sizes);
 }
 

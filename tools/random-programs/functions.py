@@ -374,7 +374,7 @@ class Broadcasts(Function):
 
     @staticmethod
     def forward(ctx, x):
-        return x.unsqueeze(0).expand(2, *x.shape).clone()
+        return x.unsqueeze(0).expand(2, *x.shape).contiguous()
 
     @staticmethod
     def backward(ctx, g):

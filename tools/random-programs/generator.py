@@ -44,6 +44,8 @@ class Generator:
         self.count = 0
         self.handles = []
         self.gradients = 0
+        # In Python, later hooks of a tensor that has one go where the first went, whatever has become of the tensor.
+        self.hooked = set()
         self.mode = None
         # Looking at a tensor may itself make its history anew, so only some programs look all the time.
         self.quiet = self.rng.random() < 0.4
@@ -148,13 +150,19 @@ class Generator:
         resolved = [self.machine.resolve(a) for a in args]
         if risky(f, resolved):
             return "bad"
+        if f == "argsort" and broken(resolved[0]):
+            return "bad"
+        if (f.endswith("_") or f == "setitem") and any(isinstance(a, torch.Tensor) and broken(a) for a in resolved[1:]):
+            return "bad"
         try:
             with torch.no_grad():
                 out = self.machine.perform(f, [copy(a) for a in resolved], {k: copy(self.machine.resolve(v)) for k, v in kwargs.items()})
         except Skip:
             raise
         except Exception:
-            return "error"
+            # A view whose history is broken is an error of its own, and either may be reported.
+            tensors = [a for a in resolved if isinstance(a, torch.Tensor)]
+            return "bad" if any(broken(t) for t in tensors) else "error"
         for t in out if isinstance(out, (list, tuple)) else [out]:
             if not isinstance(t, torch.Tensor):
                 continue
@@ -175,7 +183,7 @@ class Generator:
             self.value(self.rng.choice(KINKED), x)
         elif p < 0.9:
             f, args = self.rng.choice([("pow", [2]), ("pow", [3]), ("mul", [0.5]), ("add", [1.25]), ("div", [2.5]), ("clamp", [-0.7, 0.8]),
-                                       ("rsub", [1.5]), ("clamp_min", [0.13]), ("leaky_relu", [0.2]), ("sub", [0.3])])
+                                       ("clamp_min", [0.13]), ("leaky_relu", [0.2]), ("sub", [0.3])])
             if f != "leaky_relu":
                 self.value(f, x, *args)
         else:
@@ -276,10 +284,10 @@ class Generator:
             elif p < 0.8:
                 start = self.rng.randrange(size)
                 index.append(["slice", start, self.rng.choice([None, size]), self.rng.choice([1, 2, 2, 3])])
-            elif p < 0.9:
-                index.append(None)
             else:
                 index.append(["slice", None, None, None])
+        if self.chance(0.2):
+            index.append(None)
         if self.chance(0.2):
             index.insert(0, "...")
         return index
@@ -359,7 +367,10 @@ class Generator:
         part[d] = n
         if f == "setitem":
             index = self.basic_index(list(t.shape))
-            target = t.detach()[Machine.indices(index)]
+            try:
+                target = t.detach()[Machine.indices(index)]
+            except IndexError:
+                raise Skip from None
             value = self.rng.choice([0.7, None])
             if value is None:
                 try:
@@ -398,7 +409,7 @@ class Generator:
 
     def geometry(self):
         # Without recording the node keeps the old shape, and nothing works from there on.
-        x = self.pick(lambda t: t.dim() > 0 and not (t.requires_grad and self.mode == "no_grad"))
+        x = self.pick(lambda t: t.dim() > 0 and id(t) not in self.hooked and not (t.requires_grad and self.mode == "no_grad"))
         t = self.get(x)
         f, args = self.rng.choice([("t_", []), ("transpose_", [0, -1]), ("squeeze_", []), ("unsqueeze_", [0]), ("swapaxes_", [0, -1]), ("as_strided_", None)])
         if f == "as_strided_":
@@ -552,7 +563,8 @@ class Generator:
         f = self.rng.choice(["Overwrite", "Overwrite", "OverwriteSaved", "OverwriteAndMore", "OverwriteSecond", "DirtyNotReturned"])
         if f == "OverwriteSecond":
             shape = self.get(x).shape
-            y = self.pick(lambda o: o.shape == shape)
+            # PyTorch takes the first input for the view that was changed.
+            y = self.pick(lambda o: o.shape == shape and not o._is_view())
             if y == x or apart(self.get(x), self.get(y)) is False:
                 raise Skip
             self.emit("apply", f, x, y)
@@ -568,6 +580,9 @@ class Generator:
         x = self.pick(lambda t: t.requires_grad or self.chance(0.1))
         if p < 0.6:
             kind = self.rng.choice(["record", "record", "halve", "halve", "sine", "clone", "same", "zero"] + (["raise", "shape"] if self.chance(0.2) else []))
+            if broken(self.get(x)):
+                raise Skip
+            self.hooked.add(id(self.get(x)))
             self.register("hook", x, kind)
         elif p < 0.8:
             self.emit("retain_grad", x, r=None)
@@ -712,7 +727,7 @@ class Generator:
                 getattr(self, "dtype_" if kind == "dtype" else kind)()
             except Skip:
                 continue
-            except RuntimeError:
+            except (RuntimeError, IndexError):
                 # The generator looked at a tensor whose history is broken.
                 continue
             if len(self.program) > before and not self.sound():
@@ -730,6 +745,13 @@ class Generator:
                     for u, limit in ((t, 1e3), (t.grad, 1e5)):
                         if u is not None and u.numel() > 0 and not u.abs().max() < limit:
                             return False
+        return True
+
+
+def broken(t):
+    try:
+        return t.grad_fn is None and False
+    except RuntimeError:
         return True
 
 
@@ -796,9 +818,16 @@ def risky(f, args):
     if f == "copy_" and isinstance(args[1], torch.Tensor) and args[1] is not x and not apart(x, args[1]):
         # What is read after it was written is not defined.
         return True
-    if f in ("index_add_", "index_copy_", "index_put_", "scatter_", "scatter_add_", "setitem", "cumsum_", "masked_fill_"):
+    if f == "copy_" and overlapping(x):
+        return True
+    if f in ("index_add_", "index_copy_", "index_put_", "scatter_", "scatter_add_", "setitem", "cumsum_", "masked_fill_", "index_fill_", "fill_"):
         others = [a for a in args[1:] if isinstance(a, torch.Tensor)]
-        return any(not apart(x, a) for a in others) or overlapping(x)
+        return f != "fill_" and overlapping(x) or any(not apart(x, a) for a in others)
+    if f == "masked_fill" and not x.is_contiguous():
+        # The layout of the result depends on how PyTorch copies.
+        return True
+    if f in ("tril", "triu", "index_add"):
+        return not x.is_contiguous()
     if f in ("tril_", "triu_"):
         return overlapping(x)
     return False

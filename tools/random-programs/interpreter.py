@@ -116,7 +116,7 @@ class Machine:
                 continue
             if instruction["f"] in ("grad", "get_grad"):
                 self.versions[name] = t._version
-            elif isinstance(source, str) and source in self.versions and shares(t, self.values[source]):
+            elif instruction["f"] not in ("get_data", "apply") and isinstance(source, str) and source in self.versions and shares(t, self.values[source]):
                 self.versions[name] = self.versions[source]
 
     @contextlib.contextmanager
@@ -154,13 +154,18 @@ class Machine:
         version = t._version - self.versions.get(name, 0)
         same = next((n for n, v in self.values.items() if v is t and n != name), None)
         base = None if t._base is None else next((n for n, v in self.values.items() if v is t._base), "?")
+        if name in self.versions:
+            # So is whether it is a view of something.
+            flags, same, base = flags.replace("v", "-"), None, None
         # The strides of dimensions that have one element mean nothing, those of masks and indices little.
         strides = [s if n > 1 and t.dtype.is_floating_point else 0 for n, s in zip(t.shape, t.stride())]
         kind = f"{str(t.dtype)[6:]}{list(t.shape)}/{strides}".replace(" ", "")
         return f"{kind} {flags} {version} {node}" + (f" is {same}" if same else "") + (f" base {base}" if base else "")
 
     def describe_gradient(self, g):
-        flags = "".join(letter if flag else "-" for letter, flag in [("r", g.requires_grad), ("l", g.is_leaf)])
+        if g is None:
+            return "none"
+        flags = "".join(letter if attempt(flag) is True else "-" for letter, flag in [("r", lambda: g.requires_grad), ("l", lambda: g.is_leaf)])
         return f"{str(g.dtype)[6:]}{list(g.shape)} {flags}".replace(", ", ",")
 
     def number(self, v):
@@ -306,12 +311,15 @@ class Machine:
         self.events.append(text(x.grad_fn, 3))
 
     def do_look(self, x):
-        self.events.append(self.final(x, None))
+        self.events.append(self.final(x, next(n for n, v in self.values.items() if v is x)))
 
     # Hooks
 
     def do_hook(self, x, kind):
         def hook(g):
+            # Python's hooks are called for what got no gradient, too.
+            if g is None:
+                return None
             self.events.append(f"hook {kind} {'r' if g.requires_grad else '-'}")
             self.events.append(self.contents(g))
             return functions.HOOKS[kind](g)
@@ -323,7 +331,7 @@ class Machine:
             self.events.append(f"accumulated {kind} {self.describe_gradient(p.grad)}")
             if kind == "clear":
                 p.grad = None
-            elif kind == "step":
+            elif kind == "step" and p.grad is not None:
                 with torch.no_grad():
                     p.sub_(p.grad, alpha=0.25)
 
@@ -336,15 +344,15 @@ class Machine:
         return node
 
     def seen(self, grads):
-        for g in grads:
-            self.events.append(None if g is None else self.contents(g))
+        # Outputs that have no gradient, such as indices, count here and not there.
+        self.events.extend(self.contents(g) for g in grads if g is not None)
 
     def do_node_hook(self, x, kind):
         node = self.node_of(x)
         name = functions.short(node)
 
         def hook(inputs, outputs):
-            self.events.append(f"node {name} {kind} {len(outputs)}")
+            self.events.append(f"node {name} {kind}")
             self.seen(outputs)
             return None if kind == "record" else tuple(None if g is None else g * 0.5 for g in inputs)
 
@@ -355,7 +363,7 @@ class Machine:
         name = functions.short(node)
 
         def hook(outputs):
-            self.events.append(f"before {name} {kind} {len(outputs)}")
+            self.events.append(f"before {name} {kind}")
             self.seen(outputs)
             return None if kind == "record" else tuple(None if g is None else g * 0.5 for g in outputs)
 

@@ -20,8 +20,12 @@ export function linear(
   // The bias is added in the product's kernel where the leading dimensions can be viewed as one.
   const lead = x.sizes.slice(0, -1);
   const matrix = [numelOf(lead), x.sizes[rank - 1]];
-  if (rank > 0 && w.sizes.length === 2 && viewStrides(x.sizes, x.strides, matrix) !== null) {
+  if (
+    (rank > 1 || (rank === 1 && x.contiguousLayout)) &&
+    w.sizes.length === 2 &&
+    viewStrides(x.sizes, x.strides, matrix) !== null
+  ) {
     return b.addmm(x.view(matrix), w.t()).view([...lead, w.sizes[0]]);
   }
-  return x.matmul(w.t()).add(b);
+  return x.matmul(w.t()).add_(b);
 }

@@ -312,7 +312,7 @@ class Broadcasts extends Fn {
     return x
       .unsqueeze(0)
       .expand(2, ...x.shape)
-      .clone();
+      .contiguous();
   }
   static backward(ctx: Context, g: Tensor): Tensor {
     note(ctx, g);

@@ -1,7 +1,8 @@
 /**
  * Random programs, made afresh: `npx node test/autograd/programs/fuzz.ts 0 1000` makes the programs of these seeds with the
  * Python in KINDLING_PYTHON (or python3), which must have PyTorch, runs them here, and shows those that differ, each reduced to
- * the instructions that it takes. `--keep` goes on with the differences of kinds already seen; `--file F` takes programs from a file.
+ * the instructions that it takes. `--keep` goes on with the differences of kinds already seen; `--file F` takes programs from a file,
+ * `--show` prints them as TypeScript and as Python.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +12,7 @@ import { createInterface, type Interface } from "node:readline";
 import { parseArgs } from "node:util";
 import { type Difference, firstDifference } from "./compare.ts";
 import { type Instruction, Machine, type ProgramLog } from "./interpreter.ts";
-import { asPython } from "./listing.ts";
+import { asPython, asTypeScript } from "./listing.ts";
 
 interface Program {
   readonly seed: number;
@@ -67,7 +68,7 @@ async function reduce(
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { file: { type: "string" }, keep: { type: "boolean" }, most: { type: "string" } },
+  options: { file: { type: "string" }, keep: { type: "boolean" }, most: { type: "string" }, show: { type: "boolean" } },
 });
 const [from = "0", to = "1000"] = positionals;
 const source = values.file
@@ -81,6 +82,7 @@ let instructions = 0;
 let differing = 0;
 for await (const line of createInterface(source)) {
   const { seed, program, log } = JSON.parse(line) as Program;
+  if (values.show) console.log(`${asTypeScript(program)}\n\n${asPython(program)}\n`);
   programs++;
   instructions += program.length;
   for (const [status] of log[0]) {

@@ -104,6 +104,7 @@ export class Machine {
         this.versions.set(name, t._version);
         continue;
       }
+      if (f === "get_data" || f === "apply") continue;
       const from = typeof source === "string" ? this.versions.get(source) : undefined;
       const shared = from !== undefined && (this.values.get(source as string) as Tensor).storage === t.storage;
       if (shared) this.versions.set(name, from);
@@ -142,13 +143,16 @@ export class Machine {
     const base = t._base === null ? "" : ` base ${find(t._base) ?? "?"}`;
     // The strides of dimensions that have one element mean nothing, those of masks and indices little.
     const strides = t.stride().map((s, d) => (t.shape[d] > 1 && t.is_floating_point() ? s : 0));
+    // So is whether it is a view of something.
+    if (derived)
+      return `${String(t.dtype).replace("torch.", "")}[${t.shape}]/[${strides}] ${flags.replace("v", "-")} ${version} ${node}`;
     const kind = `${String(t.dtype).replace("torch.", "")}[${t.shape}]/[${strides}]`;
     return `${kind} ${flags} ${version} ${node}${same === undefined ? "" : ` is ${same}`}${base}`;
   }
 
   describeGradient(g: Tensor | null): string {
     if (g === null) return "none";
-    const flags = `${g.requires_grad ? "r" : "-"}${g.is_leaf ? "l" : "-"}`;
+    const flags = `${g.requires_grad ? "r" : "-"}${attempt(() => g.is_leaf) === true ? "l" : "-"}`;
     return `${String(g.dtype).replace("torch.", "")}[${g.shape}] ${flags}`;
   }
 
@@ -161,6 +165,11 @@ export class Machine {
     return Array.from({ length: SUMS }, (_, j) =>
       number(values.reduce<number>((sum, v, k) => sum + (Number(v) * (((k * 7919 + j * 31) % 97) - 40)) / 97, 0)),
     );
+  }
+
+  /** Outputs that have no gradient, such as indices, count here and not there. */
+  seen(grads: Grads): void {
+    for (const g of grads) if (g !== null && g !== undefined) this.events.push(this.contents(g));
   }
 
   final(t: unknown, name: string | null): unknown[] {
@@ -281,7 +290,8 @@ const operations = {
     machine.event(text(x.grad_fn, 3));
   },
   look(machine: Machine, x: Tensor): void {
-    machine.event(machine.final(x, null));
+    const name = [...machine.values].find(([, v]) => v === x)?.[0] ?? null;
+    machine.event(machine.final(x, name));
   },
 
   hook(machine: Machine, x: Tensor, kind: string): unknown {
@@ -295,15 +305,15 @@ const operations = {
     return x.register_post_accumulate_grad_hook((p: Tensor) => {
       machine.event(`accumulated ${kind} ${machine.describeGradient(p.grad)}`);
       if (kind === "clear") p.grad = null;
-      else if (kind === "step") torch.no_grad(() => p.sub_(p.grad as Tensor, { alpha: 0.25 }));
+      else if (kind === "step" && p.grad !== null) torch.no_grad(() => p.sub_(p.grad as Tensor, { alpha: 0.25 }));
     });
   },
   node_hook(machine: Machine, x: Tensor, kind: string): unknown {
     const node = nodeOf(x);
     const name = short(node);
     return node.register_hook(function hook(inputs: Grads, outputs: Grads) {
-      machine.event(`node ${name} ${kind} ${outputs.length}`);
-      machine.event(...outputs.map((g) => (g === null ? null : machine.contents(g))));
+      machine.event(`node ${name} ${kind}`);
+      machine.seen(outputs);
       return kind === "record" ? null : half(inputs);
     });
   },
@@ -311,8 +321,8 @@ const operations = {
     const node = nodeOf(x);
     const name = short(node);
     return node.register_prehook(function hook(outputs: Grads) {
-      machine.event(`before ${name} ${kind} ${outputs.length}`);
-      machine.event(...outputs.map((g) => (g === null ? null : machine.contents(g))));
+      machine.event(`before ${name} ${kind}`);
+      machine.seen(outputs);
       return kind === "record" ? null : half(outputs);
     });
   },

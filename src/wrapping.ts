@@ -36,16 +36,17 @@ export function wrapAutograd(value: Tensor, level: TransformLevel): Tensor {
 
 /** The tensor of a vmap level that stands for `value`, whose dimension `batchDim` is the batch. */
 export function wrapBatched(value: Tensor, batchDim: number, level: TransformLevel): Tensor {
-  const sizes = value.sizes.slice();
-  const strides = value.strides.slice();
-  sizes.splice(batchDim, 1);
-  strides.splice(batchDim, 1);
+  const first = batchDim === 0;
+  const sizes = first ? value.sizes.slice(1) : value.sizes.filter((_, d) => d !== batchDim);
+  const strides = first ? value.strides.slice(1) : value.strides.filter((_, d) => d !== batchDim);
   const out = new Tensor(
     new NoStorage(value.storage.serial, level) as unknown as Storage,
     value.dtype,
     sizes,
     strides,
     value.offset,
+    // One sample of a batch without gaps has none.
+    first && value.contiguousLayout ? true : undefined,
   );
   out.version = value.version;
   out.wrapping = { level, value, batchDim };

@@ -304,6 +304,16 @@ def losses_and_their_second_derivatives(log):
 
 
 @scenario
+def embeddings_and_indices(log):
+    table = torch.arange(8.0).view(4, 2) / 10
+    words = torch.tensor([[1, 2, 1], [3, 0, 3]])
+    f = lambda t, w: F.embedding(w, t).sin().sum(0).prod()
+    log(grad(f)(table, words[0]), vmap(grad(f), in_dims=(None, 0))(table, words), hessian(f)(table, words[0])[1, 0])
+    log(vmap(lambda w: table[w])(words), grad(lambda t: vmap(lambda w: t[w].prod())(words).sum())(table))
+    log(vmap(lambda r, i: r.gather(0, i))(table.t(), words), vmap(lambda i: F.one_hot(i, 4))(words))
+
+
+@scenario
 def convolutions(log):
     torch.manual_seed(16)
     w, x = torch.randn(2, 3, 3, 3), torch.randn(4, 3, 5, 5)

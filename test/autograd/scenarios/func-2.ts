@@ -320,6 +320,22 @@ export const scenarios: Scenarios = {
     }
   },
 
+  embeddings_and_indices(log) {
+    const table = torch.arange(8).float().view(4, 2).div(10);
+    const words = torch.tensor([
+      [1, 2, 1],
+      [3, 0, 3],
+    ]);
+    const f = (t: Tensor, w: Tensor): Tensor => fn.embedding(w, t).sin().sum(0).prod();
+    const second = hessian(f)(table, words.at(0)) as Tensor;
+    log(grad(f)(table, words.at(0)), vmap(grad(f), { in_dims: [null, 0] })(table, words), second.at(1).at(0));
+    log(
+      vmap((w: Tensor) => table.index([w]))(words),
+      grad((t: Tensor) => vmap((w: Tensor) => t.index([w]).prod())(words).sum())(table),
+    );
+    log(vmap((r: Tensor, i: Tensor) => r.gather(0, i))(table.t(), words), vmap((i: Tensor) => fn.one_hot(i, 4))(words));
+  },
+
   convolutions(log) {
     torch.manual_seed(16);
     const [w, x] = [torch.randn(2, 3, 3, 3), torch.randn(4, 3, 5, 5)];

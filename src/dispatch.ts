@@ -55,6 +55,8 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
   readonly allowsOverlap?: boolean;
   /** Elements of the result are computed from those at the same place: what is overwritten may not be read elsewhere. */
   readonly elementwise?: boolean;
+  /** Draws random numbers: torch.vmap asks whether these are the same for all samples. */
+  readonly random?: boolean;
   /** What the op does under torch.vmap. Without it, a view follows its strides and other ops run for each sample. */
   readonly batch?: BatchRule<A>;
 }
@@ -93,6 +95,13 @@ export interface Interceptor {
   /** The result overwrites `inputs[0]`. */
   callInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor;
   callUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void;
+  /** Makes a tensor that is to be filled with random numbers, for each sample of torch.vmap where it shall have its own. */
+  forSamples?(sizes: readonly number[], make: (sizes: readonly number[]) => Tensor): Tensor;
+}
+
+/** A tensor made by `make` from its sizes, to be filled with random numbers. */
+export function forSamples(sizes: readonly number[], make: (sizes: readonly number[]) => Tensor): Tensor {
+  return interceptor?.forSamples === undefined ? make(sizes) : interceptor.forSamples(sizes, make);
 }
 
 let interceptor: Interceptor | null = null;

@@ -3,6 +3,7 @@
  * batching rule with calls on the level below; a view without a rule follows its strides; any other op without a rule
  * runs once for each sample.
  */
+
 import {
   type BatchedCall,
   type CallForm,
@@ -10,10 +11,12 @@ import {
   dispatchInplace,
   dispatchMany,
   dispatchUpdate,
+  forSamples,
   type Primitive,
   type UpdateOp,
 } from "../dispatch.ts";
 import { NotImplementedError, RuntimeError } from "../errors.ts";
+import { zeros } from "../ops/creation.ts";
 import { again } from "../ops/define/batch.ts";
 import { stack } from "../ops/joining.ts";
 import { as_strided, permute, select } from "../ops/views.ts";
@@ -34,7 +37,8 @@ export class BatchLevel extends Level {
     this.randomness = randomness;
   }
 
-  private owns(tensor: Tensor): boolean {
+  /** Whether a tensor is one of this level. */
+  owns(tensor: Tensor): boolean {
     return tensor.wrapping !== null && tensor.wrapping.level === this;
   }
 
@@ -59,6 +63,7 @@ export class BatchLevel extends Level {
 
   call<A>(op: Primitive<A>, given: readonly Tensor[], attrs: A): Tensor {
     const inputs = living(given);
+    if (op.random === true) return this.sampled(op, inputs, attrs);
     if (!this.anyOwned(inputs)) return this.lower(() => dispatch(op, inputs, attrs));
     return wrapBatched(
       this.lower(() => this.apply(op, inputs, attrs, "one") as Tensor),
@@ -77,7 +82,16 @@ export class BatchLevel extends Level {
   callInplace<A>(op: Primitive<A>, given: readonly Tensor[], attrs: A): Tensor {
     const inputs = living(given);
     const self = inputs[0];
+    if (op.random === true && this.randomness !== "different") {
+      this.checkRandomness(false);
+      if (this.owns(self)) return this.sampledOnce(op, inputs, attrs);
+    }
     if (!this.owns(self)) {
+      if (op.random === true && this.randomness === "different") {
+        throw new RuntimeError(
+          "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness. If this is necessary for your usage, please file an issue with functorch.",
+        );
+      }
       if (this.anyOwned(inputs)) throw inplaceError();
       this.lower(() => dispatchInplace(op, inputs, attrs));
       return given[0];
@@ -98,6 +112,61 @@ export class BatchLevel extends Level {
       const values = inputs.map((t) => this.samplesFirst(t));
       for (let i = 0; i < this.size; i++) dispatchUpdate(op, samplesAt(values, batched, i), attrs);
     });
+  }
+
+  override forSamples(sizes: readonly number[], make: (sizes: readonly number[]) => Tensor): Tensor {
+    if (this.randomness !== "different") return super.forSamples(sizes, make);
+    return wrapBatched(
+      this.lower(() => forSamples([this.size, ...sizes], make)),
+      0,
+      this,
+    );
+  }
+
+  private checkRandomness(batched: boolean): void {
+    if (this.randomness === "error") {
+      throw new RuntimeError(
+        "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' randomness flags on vmap or perform the randomness operation out of vmap",
+      );
+    }
+    if (this.randomness === "same" && batched) {
+      throw new RuntimeError(
+        "Vmap does not currently support same randomness with a batched tensor input. Please rerun with `randomness='different'`",
+      );
+    }
+  }
+
+  /** A random op that gives a new tensor. */
+  private sampled<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    this.checkRandomness(this.anyOwned(inputs));
+    if (this.randomness === "same") return this.lower(() => dispatch(op, inputs, attrs));
+    const value = this.lower(() => {
+      if (inputs.length === 0) return stack(Array.from({ length: this.size }, () => dispatch(op, inputs, attrs)));
+      const values = inputs.map((t) => this.whole(t));
+      const call = {
+        op,
+        inputs,
+        values,
+        batched: values.map(() => true),
+        attrs,
+        size: this.size,
+        form: "one" as const,
+      };
+      return (op.batch?.(call) ?? forEachSample(call)) as Tensor;
+    });
+    return wrapBatched(value, 0, this);
+  }
+
+  /** The same random numbers written over all samples. */
+  private sampledOnce<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor {
+    const self = inputs[0];
+    if (this.anyOwned(inputs.slice(1))) this.checkRandomness(true);
+    this.lower(() => {
+      const once = zeros(self.sizes, { dtype: self.dtype });
+      dispatchInplace(op, [once, ...inputs.slice(1)], attrs);
+      this.samplesFirst(self).copy_(once);
+    });
+    return self;
   }
 
   private apply<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A, form: CallForm): Tensor | Tensor[] {

@@ -12,6 +12,8 @@ import { is_tensor, type Tensor } from "../tensor.ts";
 import { batchedGrad } from "./batched-grad.ts";
 import { forwardJacobian } from "./functional-forward.ts";
 import { bindOptions, list, type Pair, type Tensors, tensors, unnested } from "./functional-tensors.ts";
+import { grad as gradientOf } from "./grad.ts";
+import { standardBasis } from "./standard-basis.ts";
 
 /** A function of one tensor or of several. */
 export type FunctionOf<O> = (...inputs: Tensor[]) => O;
@@ -340,18 +342,6 @@ function allRows(outputs: readonly Tensor[], xs: readonly Tensor[], createGraph:
   return outputs.map((_, i) => parts.map((part) => part[i]));
 }
 
-/** The rows of an identity matrix whose columns are all elements of `list`, divided among them. */
-export function standardBasis(list: readonly Tensor[]): Tensor[] {
-  const total = list.reduce((sum, t) => sum + t.count, 0);
-  let before = 0;
-  return list.map((t) => {
-    const part = t.detach().new_zeros([total, t.count]);
-    part.diagonal(-before).fill_(1);
-    before += t.count;
-    return part;
-  });
-}
-
 /**
  * The Hessian of `func`, which gives a single element: of shape (*input, *input), for each pair of inputs.
  * Arguments: `func`, `inputs`, `create_graph`, `strict`, `vectorize`, `outer_jacobian_strategy`.
@@ -375,7 +365,10 @@ export function hessian<I extends Tensors>(
     return singleElement(out, outputs, "hessian").squeeze();
   };
   const inner = (...all: Tensor[]): Tensor[] => {
-    if (strategy === "forward-mode") for (const t of all) t.requires_grad_(true);
+    // Forward over reverse: the inner derivative is one of torch.func, which forward mode goes through.
+    if (strategy === "forward-mode" && vectorize && !strict && !create_graph) {
+      return gradientOf(single, { argnums: all.map((_, i) => i) })(...all) as Tensor[];
+    }
     const rows = jacobian(single, all, { create_graph: true });
     checkRequiresGrad(rows, "jacobian", strict);
     return rows;

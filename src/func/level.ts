@@ -6,7 +6,14 @@
 import { is_grad_enabled, withoutEarlyFrees } from "../autograd/mode.ts";
 import { savedTensorHooks, savedTensorHooksForbidden } from "../autograd/saved-tensor.ts";
 import { GRAD, gradMode, INFERENCE } from "../context/grad-mode.ts";
-import { currentInterceptor, type Interceptor, type Primitive, setInterceptor, type UpdateOp } from "../dispatch.ts";
+import {
+  currentInterceptor,
+  forSamples,
+  type Interceptor,
+  type Primitive,
+  setInterceptor,
+  type UpdateOp,
+} from "../dispatch.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Tensor, TransformLevel } from "../tensor.ts";
 import { whileTransforming } from "../wrapping.ts";
@@ -30,6 +37,10 @@ export abstract class Level implements Interceptor, TransformLevel {
   abstract callMany<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor[];
   abstract callInplace<A>(op: Primitive<A>, inputs: readonly Tensor[], attrs: A): Tensor;
   abstract callUpdate<A>(op: UpdateOp<A>, inputs: readonly Tensor[], attrs: A): void;
+
+  forSamples(sizes: readonly number[], make: (sizes: readonly number[]) => Tensor): Tensor {
+    return this.lower(() => forSamples(sizes, make));
+  }
 
   /** Runs `body` with this level out of the way, so that the one below sees its calls. */
   lower<R>(body: () => R): R {

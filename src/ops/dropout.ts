@@ -3,11 +3,14 @@
  * Source: G. Hinton et al., "Improving neural networks by preventing co-adaptation of feature detectors" (2012);
  * for alpha dropout G. Klambauer et al., "Self-normalizing neural networks" (2017). The masks are those of PyTorch.
  */
+
 import { withGradMode } from "../autograd/mode.ts";
+import { forSamples } from "../dispatch.ts";
 import { bool as BOOL, float32, float64 } from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
 import { formatDouble } from "../random/arrays.ts";
 import type { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { empty, empty_like, ones_like, zeros } from "./creation.ts";
 import { bindAs, isOptions } from "./define/schema.ts";
 import { bernoulli_, fillDropoutMask } from "./random-methods.ts";
@@ -21,14 +24,15 @@ interface Variant {
   readonly inplace: boolean;
 }
 
+const maskOf = (x: Tensor, sizes: readonly number[]): Tensor =>
+  sizes.length === x.sizes.length ? empty_like(x) : empty(sizes, { dtype: x.dtype });
+
 /** Memory for one factor for each element, or one for each sample and channel. */
 function emptyMask(x: Tensor, feature: boolean): Tensor {
-  if (!feature) return empty_like(x);
+  if (!feature) return isBatched(x) ? empty_like(x) : forSamples(x.sizes, (all) => maskOf(x, all));
   if (x.ndim < 2) throw new RuntimeError("Feature dropout requires at least 2 dimensions in the input");
-  return empty(
-    x.shape.map((s, d) => (d < 2 ? s : 1)),
-    { dtype: x.dtype },
-  );
+  const sizes = x.shape.map((s, d) => (d < 2 ? s : 1));
+  return forSamples(sizes, (all) => empty(all, { dtype: x.dtype }));
 }
 
 /** 1 / (1 - p) for kept elements, else 0. */

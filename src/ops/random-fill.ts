@@ -1,4 +1,5 @@
 /** Filling tensors with samples: the bridge from random/, which knows arrays, to tensors. */
+
 import { randomKernels } from "../backend/wasm/random/index.ts";
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
@@ -9,6 +10,7 @@ import { describe } from "../shape.ts";
 import { heap } from "../storage/storage.ts";
 import type { Tensor } from "../tensor.ts";
 import { copyInto, isDense, zerosLike } from "./copy.ts";
+import { sameForAll } from "./define/batch.ts";
 import { allocateLike } from "./define/layout.ts";
 import { elementsOf } from "./memory.ts";
 
@@ -84,6 +86,8 @@ export function randomInplace(
     gradient: (grads) => [grads[0] === null ? null : zerosLike(grads[0])],
     masks: [0],
     view: "none",
+    random: true,
+    batch: sameForAll,
   };
   return (self, generator, args) => dispatchInplace(op, [self], { generator, args });
 }

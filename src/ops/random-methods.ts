@@ -1,4 +1,5 @@
 /** In-place sampling, and samples for each element or row of a tensor. The streams are PyTorch's. */
+
 import { dispatchInplace, type Primitive } from "../dispatch.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -8,6 +9,7 @@ import type { Generator } from "../random/generator.ts";
 import { broadcastStrides, shapeText } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { copyInto, zerosLike } from "./copy.ts";
+import { again, intoFirstDim, sameForAll, withRank } from "./define/batch.ts";
 import { allocateLike } from "./define/layout.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
@@ -257,6 +259,11 @@ const bernoulliTensorOp: Primitive<{ generator: Generator }> = {
   ],
   masks: [0],
   view: "none",
+  random: true,
+  batch: (call) => {
+    const [self, p] = call.values;
+    return again(call, call.attrs, [self, call.batched[1] ? withRank(p, self.sizes.length) : p]);
+  },
 };
 
 /** Overwrites with 1 with probability `p` (0.5), which may be a tensor of probabilities, else 0. */
@@ -294,6 +301,8 @@ function checkExpands(p: Tensor, target: Tensor): void {
 
 const bernoulliOp = primitive<{ p: number | null; generator: Generator }>({
   name: "bernoulli",
+  random: true,
+  batch: sameForAll,
   compute: ([x], { p, generator }) => {
     const out = allocate(x.dtype, x.sizes);
     if (p === null) fillBernoulli(out, x, generator);
@@ -319,6 +328,8 @@ export function bernoulli(
 
 const multinomialOp = primitive<{ samples: number; replacement: boolean; generator: Generator }>({
   name: "multinomial",
+  random: true,
+  batch: (call) => (call.inputs[0].sizes.length === 1 ? again(call) : intoFirstDim<typeof call.attrs>()(call)),
   compute: ([x], { samples, replacement, generator }) => {
     const rows = x.sizes.length === 2 ? x.sizes[0] : 1;
     const weights = floatsOf(x);

@@ -1,5 +1,7 @@
 /** New tensors of samples. With the same seed they are PyTorch's. */
+
 import { requireCpu } from "../device.ts";
+import { forSamples } from "../dispatch.ts";
 import type { DType } from "../dtype.ts";
 import * as dt from "../dtype.ts";
 import { RuntimeError } from "../errors.ts";
@@ -7,8 +9,10 @@ import * as draw from "../random/distributions.ts";
 import type { Generator } from "../random/generator.ts";
 import { broadcastShapes, broadcastStrides, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { isBatched } from "../wrapping.ts";
 import { copyInto, zerosLike } from "./copy.ts";
 import { empty, empty_like, type LikeOptions, type SizesAndOptions } from "./creation.ts";
+import { again, allValues, sameForAll, withRank } from "./define/batch.ts";
 import { intoOut } from "./define/out.ts";
 import { primitive } from "./define/primitive.ts";
 import { bind, bindAs } from "./define/schema.ts";
@@ -35,7 +39,10 @@ function sampled(
   requireCpu(device);
   checkSizes(sizes);
   const generator = generatorOf(given);
-  const result = fill(empty(sizes, { dtype: dtype ?? out?.dtype ?? type }), generator);
+  const result = fill(
+    forSamples(sizes, (all) => empty(all, { dtype: dtype ?? out?.dtype ?? type })),
+    generator,
+  );
   return out === null ? finish(result, requiresGrad) : intoOut(out, result);
 }
 
@@ -89,11 +96,14 @@ function bound(x: unknown, name: string): number | bigint {
 export function randperm(n: number, options?: RandomOptions): Tensor {
   const [count, ...rest] = bind(`randperm(int n, *, ${RANDOM})`, [n, options]) as [number, ...BoundRandom];
   if (count < 0) throw new RuntimeError(`n must be non-negative, got ${count}`);
-  return sampled(rest, [count], dt.int64, (x, generator) => randpermOp([], { n: count, dtype: x.dtype, generator }));
+  return sampled(rest, [count], dt.int64, (_, generator) =>
+    randpermOp([], { n: count, dtype: (rest[2] as DType | null) ?? rest[1]?.dtype ?? dt.int64, generator }),
+  );
 }
 
 const randpermOp = primitive<{ n: number; dtype: DType; generator: Generator }>({
   name: "randperm",
+  random: true,
   compute: (_, { n, dtype, generator }) => {
     const out = allocate(dtype, [n]);
     prepareKernels(n);
@@ -110,7 +120,15 @@ type BoundLike = [...BoundOptions, unknown, boolean, LikeOptions["memory_format"
 
 function sampledLike(x: Tensor, bound: BoundLike, fill: (x: Tensor, generator: Generator) => Tensor): Tensor {
   const [dtype, device, requiresGrad, , , memory_format, generator] = bound;
-  return finish(fill(empty_like(x, { dtype, device, memory_format }), generatorOf(generator)), requiresGrad);
+  // One that is the same for all samples of torch.vmap may get other numbers for each.
+  const fresh = isBatched(x)
+    ? empty_like(x, { dtype, device, memory_format })
+    : forSamples(x.sizes, (sizes) =>
+        sizes.length === x.sizes.length
+          ? empty_like(x, { dtype, device, memory_format })
+          : empty(sizes, { dtype: dtype ?? x.dtype }),
+      );
+  return finish(fill(fresh, generatorOf(generator)), requiresGrad);
 }
 
 /** Samples of [0, 1) with the shape and the dtype of `input`. */
@@ -158,6 +176,15 @@ function normalOp(nodeName: string) {
   return primitive<NormalAttrs>({
     name: "normal",
     nodeName,
+    random: true,
+    batch: (call) => {
+      const rank = Math.max(...call.inputs.map((t) => t.sizes.length));
+      return again(
+        call,
+        call.attrs,
+        call.values.map((t) => withRank(t, rank + 1)),
+      );
+    },
     compute: (inputs, { mean, std, generator }) => {
       const tensors = [...inputs];
       const means = mean === null ? (tensors.shift() as Tensor) : null;
@@ -222,7 +249,7 @@ export function normal(
   }
   if (!(deviation instanceof Tensor)) {
     if (!(deviation >= 0)) throw new RuntimeError(`normal expects std >= 0.0, but found std ${deviation}`);
-  } else if (floatsOf(deviation).some((s) => s < 0)) {
+  } else if (floatsOf(allValues(deviation)).some((s) => s < 0)) {
     throw new RuntimeError("normal expects all elements of std >= 0.0");
   }
   const first = (center instanceof Tensor ? center : deviation) as Tensor;
@@ -238,6 +265,8 @@ export function normal(
 
 const poissonOp = primitive<{ generator: Generator }>({
   name: "poisson",
+  random: true,
+  batch: sameForAll,
   compute: ([x], { generator }) => {
     const rates = floatsOf(x);
     const samples = rates.slice();

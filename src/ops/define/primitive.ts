@@ -23,6 +23,7 @@ export interface PrimitiveSpec<A> {
   readonly view?: "view" | "multi_view" | "alias";
   readonly differentiableOutputs?: readonly boolean[];
   readonly nodeName?: string;
+  readonly random?: boolean;
   /** What the op does under torch.vmap: see `BatchRule`. define/batch.ts has the usual rules. */
   readonly batch?: BatchRule<A>;
   /** How the op acts on tangents, where its kind does not say it. */
@@ -47,6 +48,7 @@ export function toPrimitive<A>(spec: PrimitiveSpec<A>): Primitive<A> {
     view: spec.view ?? "none",
     differentiableOutputs: spec.differentiableOutputs,
     batch: spec.batch,
+    random: spec.random,
     forward: spec.forward,
   };
 }

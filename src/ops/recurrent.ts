@@ -76,13 +76,21 @@ function secondOrder(
   grads: readonly (Tensor | null)[],
   attrs: RecurrentAttrs,
 ): (Tensor | null)[] {
-  const wanted = inputs.filter((_, i) => needed[i]);
-  const results = enable_grad(() => stepwise(inputs, attrs, null));
+  // Forward mode asks for the gradient of inputs that do not require one.
+  const sources = inputs.map((x, i) => (needed[i] && !x.requires_grad ? requiringGrad(x) : x));
+  const wanted = sources.filter((_, i) => needed[i]);
+  const results = enable_grad(() => stepwise(sources, attrs, null));
   const used = results.flatMap((r, i) => (r !== null && grads[i] !== null ? [r] : []));
   const given = results.flatMap((r, i) => (r !== null && grads[i] !== null ? [grads[i] as Tensor] : []));
   const found = gradOf(used, wanted, given, { create_graph: true, allow_unused: true }) as (Tensor | null)[];
   let next = 0;
   return inputs.map((_, i) => (needed[i] ? found[next++] : null));
+}
+
+function requiringGrad(x: Tensor): Tensor {
+  const leaf = x.detach();
+  leaf.leafRequiresGrad = true;
+  return leaf;
 }
 
 /** A layer as a chain of ops, one step after another: outputs, hidden state, cell state. `projection`: (proj, H). */

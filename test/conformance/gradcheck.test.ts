@@ -1,6 +1,7 @@
 /**
  * First and second derivatives of every op against finite differences, in float64, at points of the samples in test/golden/ops;
- * in-place forms too. `KINDLING_GRADCHECK=all` takes all samples, `KINDLING_GRADCHECK=12` at most twelve of an op.
+ * in-place forms too. `KINDLING_GRADCHECK=all` takes all samples, `KINDLING_GRADCHECK=12` at most twelve of an op;
+ * `KINDLING_GRADCHECK_MORE=forward,batched` checks forward mode and gradients under vmap, too.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +14,7 @@ import { type GradientException, gradientExceptions } from "./gradient-exception
 import { checkDerivatives, checkGradients, gradientSamples } from "./gradients.ts";
 import { hasTarget, loadApi } from "./target.ts";
 
-const wanted = process.env.KINDLING_GRADCHECK;
+const wanted = process.env.KINDLING_GRADCHECK ?? (process.env.LONG_TESTS === "1" ? "all" : undefined);
 const all = wanted === "all";
 const MOST = all ? Number.POSITIVE_INFINITY : Number(wanted ?? 10);
 const SHOWN = 3;

@@ -73,12 +73,12 @@ export const gradientExceptions: GradientException[] = [
     message: /singular value decomposition/,
     reason: "the nuclear norm needs a singular value decomposition, which is not there yet",
   },
-  ...["scatter_reduce", "index_reduce"].map((op) => ({
-    op,
-    order: 2 as const,
+  {
+    op: "scatter_reduce",
+    order: 2,
     message: /Double backward is unsupported/,
     reason: "PyTorch has no second derivative of a product with two zeros in it: an error",
-  })),
+  },
   {
     op: "nn.functional.linear_cross_entropy",
     inputs: named(["weight"]),

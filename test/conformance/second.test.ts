@@ -31,7 +31,7 @@ function* seconds(): Generator<OpSeconds> {
 
 const api = await loadApi();
 const SHOWN = 5;
-const all = process.env.KINDLING_GRADCHECK === "all";
+const all = process.env.KINDLING_GRADCHECK === "all" || process.env.LONG_TESTS === "1";
 const MOST = all ? Number.POSITIVE_INFINITY : 12;
 let compared = 0;
 const met = new Set<unknown>();

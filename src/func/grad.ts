@@ -184,6 +184,29 @@ export function grad_and_value(
   };
 }
 
+/**
+ * The same in the other order: `[value, gradient]`, or `[[value, aux], gradient]` with `has_aux`. PyTorch has only
+ * `grad_and_value`; this is the name that JAX gave it.
+ */
+export function value_and_grad<A extends unknown[], X, const N extends Argnums = 0>(
+  func: (...args: A) => readonly [Tensor, X],
+  options: GradOptions<N> & WithAux,
+): (...args: A) => [[Tensor, X], LikeArguments<A, N>];
+export function value_and_grad<A extends unknown[], const N extends Argnums = 0>(
+  func: (...args: A) => Tensor,
+  options?: GradOptions<N>,
+): (...args: A) => [Tensor, LikeArguments<A, N>];
+export function value_and_grad(
+  func: (...args: never[]) => unknown,
+  options: GradOptions = {},
+): (...args: unknown[]) => [unknown, unknown] {
+  const both = grad_and_value(func as (...args: unknown[]) => Tensor, options);
+  return (...args) => {
+    const [gradient, value] = both(...args);
+    return [value, gradient];
+  };
+}
+
 /** The output and what comes with it. */
 export function splitAux(name: string, result: unknown, hasAux: boolean): [unknown, unknown] {
   if (!hasAux) return [result, null];

@@ -103,3 +103,14 @@ test("a pullback outlives its level and is differentiable", () => {
   const [, push] = linearize(cube, x);
   assert.deepEqual(push(ones).tolist(), [3, 12, 27]);
 });
+
+test("value_and_grad is grad_and_value in the other order", () => {
+  const x = torch.tensor([1, 2.5]);
+  const [value, gradient] = torch.func.value_and_grad((t: torch.Tensor) => t.square().sum())(x);
+  assert.deepEqual([value.item(), gradient.tolist()], [7.25, [2, 5]]);
+  const withAux = torch.func.value_and_grad((t: torch.Tensor): [torch.Tensor, string] => [t.sum(), "aux"], {
+    has_aux: true,
+  });
+  const [[sum, aux], ones] = withAux(x);
+  assert.deepEqual([sum.item(), aux, ones.tolist()], [3.5, "aux", [1, 1]]);
+});

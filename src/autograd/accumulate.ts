@@ -39,7 +39,11 @@ export class AccumulateGrad extends Node {
     if (grad === null) return;
     if (variable.grad_fn !== null) throw new RuntimeError("leaf variable has been moved into the graph interior");
     // It may have been told since that it needs none.
-    if (!variable.leafRequiresGrad) return;
+    if (variable.leafRequiresGrad) this.add(variable, grad, owned);
+    if (this.accumulateHooks !== null) for (const hook of [...this.accumulateHooks]) hook(variable);
+  }
+
+  private add(variable: Tensor, grad: Tensor, owned: boolean): void {
     const before = variable.gradient;
     if (before === null) {
       if (owned && !isRecording() && obeysLayout(grad, variable)) {
@@ -54,7 +58,6 @@ export class AccumulateGrad extends Node {
       if (owned) grad.storage.free();
     }
     if (variable.gradient !== null) variable.gradient.storage.kept = true;
-    if (this.accumulateHooks !== null) for (const hook of [...this.accumulateHooks]) hook(variable);
   }
 }
 

@@ -826,7 +826,7 @@ def risky(f, args):
     if f == "masked_fill" and not x.is_contiguous():
         # The layout of the result depends on how PyTorch copies.
         return True
-    if f in ("tril", "triu", "index_add"):
+    if f in ("tril", "triu", "index_add", "scatter"):
         return not x.is_contiguous()
     if f in ("tril_", "triu_"):
         return overlapping(x)

@@ -148,7 +148,7 @@ class Machine:
             for letter, flag in [("r", lambda: t.requires_grad), ("l", lambda: t.is_leaf), ("v", t._is_view), ("k", lambda: t.retains_grad)]
         )
         node = attempt(lambda: functions.short(t.grad_fn))
-        if name in self.versions and t.grad_fn is not None:
+        if name in self.versions and node not in ("None", None) and "Error: " not in node:
             # What ops a gradient formula is made of is PyTorch's own affair.
             node = "Derivative"
         version = t._version - self.versions.get(name, 0)

@@ -76,10 +76,13 @@ export function runBackward(
     const task = tasks.get(node);
     return task !== undefined && (task.needed || task.captures !== null);
   };
-  withGraphTask(
-    options.inputs === undefined ? null : leads,
-    options.inputs === undefined ? (node) => tasks.has(node) : leads,
-    () => withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured)),
+  // PyTorch does not count the node of a single root.
+  const executes = (node: Node): boolean => {
+    const task = tasks.get(node);
+    return task !== undefined && !task.onlyRoot && (options.inputs === undefined || leads(node));
+  };
+  withGraphTask(options.inputs === undefined ? null : leads, executes, () =>
+    withGradMode(options.createGraph, () => execute(tasks, rootTasks, options, captured)),
   );
   return captured;
 }

@@ -113,7 +113,10 @@ function allGradientHooks(tensors: readonly Tensor[], fn: AllGradientsHook): Rem
         task?.atEnd.push(() => runs.delete(id));
       }
       run.grads[i] = grad;
-      if (--run.missing === 0) fn(run.grads);
+      if (--run.missing === 0) {
+        fn(run.grads);
+        runs.delete(id);
+      }
       return undefined;
     }),
   );

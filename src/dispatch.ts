@@ -42,11 +42,6 @@ export interface Primitive<A = unknown> extends DifferentiableOp<A> {
   readonly compute: (inputs: readonly Tensor[], attrs: A, out: Tensor | null) => Tensor | Tensor[];
   /** Whether outputs have gradients. False for comparisons, arg-reductions, and the like. */
   readonly differentiable: boolean;
-  /**
-   * For each input (the last entry also for all further ones): what its gradient needs saved, bit i for input i and
-   * bit `OUTPUT_BIT + j` for output j.
-   */
-  readonly masks: readonly number[];
   /** Outputs alias input 0; "alias": as memory that shares its version, without being a differentiable view of it. */
   readonly view: "none" | "view" | "multi_view" | "alias";
   /** How the op acts on tangents, where its kind does not say it. */

@@ -218,7 +218,7 @@ export class Tensor {
   }
   /** Whether this tensor was made by the user rather than by a recorded operation. */
   get is_leaf(): boolean {
-    return this.grad_fn === null;
+    return this.historyNode === null;
   }
   /** Whether backward keeps the gradient of this tensor, which is not a leaf, in `.grad`. */
   get retains_grad(): boolean {

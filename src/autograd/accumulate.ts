@@ -37,7 +37,7 @@ export class AccumulateGrad extends Node {
   accumulate(grad: Tensor | null, owned: boolean): void {
     const variable = this.variable;
     if (grad === null) return;
-    if (variable.grad_fn !== null) throw new RuntimeError("leaf variable has been moved into the graph interior");
+    if (variable.historyNode !== null) throw new RuntimeError("leaf variable has been moved into the graph interior");
     // It may have been told since that it needs none.
     if (variable.leafRequiresGrad) this.add(variable, grad, owned);
     if (this.accumulateHooks !== null) for (const hook of [...this.accumulateHooks]) hook(variable);

@@ -48,6 +48,8 @@ export abstract class Node {
   retained: { output: number; tensor: Tensor }[] | null = null;
   preHooks: NodePreHook[] | null = null;
   postHooks: NodeHook[] | null = null;
+  /** What the operation kept for backward, by PyTorch's names, and the `SavedTensor` in which it did. */
+  readonly [saved: `_saved_${string}` | `_raw_saved_${string}`]: unknown;
   /** Anything a user wants to keep with the node. */
   readonly metadata: Record<string, unknown> = {};
 
@@ -75,6 +77,11 @@ export abstract class Node {
   /** Lets go of what was saved. */
   release(): void {}
 
+  /** Prepares the node for a user who looks at it. */
+  shown(): this {
+    return this;
+  }
+
   /** What the gradient of output `i` looks like; null where that is not known. */
   inputMetadata(_i: number): InputMetadata | null {
     return null;
@@ -92,7 +99,7 @@ export abstract class Node {
 
   /** Pairs of node and output number, as in PyTorch. */
   get next_functions(): readonly (readonly [Node | null, number])[] {
-    return this.nextNodes.map((node, i) => [node, this.nextOutputs[i]] as const);
+    return this.nextNodes.map((node, i) => [node?.shown() ?? null, this.nextOutputs[i]] as const);
   }
 
   /** Calls `hook(grad_inputs, grad_outputs)` after this node has run; it may return other grad_inputs. */

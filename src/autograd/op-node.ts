@@ -8,6 +8,7 @@ import { Tensor } from "../tensor.ts";
 import { isWanted } from "./graph-task.ts";
 import { earlyFrees } from "./mode.ts";
 import { type Gradients, type InputMetadata, Node, releasedError } from "./node.ts";
+import { defaultInputNames, exposeSaved, outputNames, type SavedAttribute } from "./saved-attributes.ts";
 import { SavedTensor } from "./saved-tensor.ts";
 
 /** What a gradient formula sees of the recorded call. */
@@ -36,8 +37,17 @@ export interface DifferentiableOp<A> {
   readonly nodeName: string;
   /** Gradients of the inputs; `grads` has one entry for each output, null where no gradient came. */
   readonly gradient: (grads: Gradients, context: GradientContext<A>) => Gradients;
+  /**
+   * For each input (the last entry also for all further ones): what its gradient needs saved, bit i for input i and
+   * bit `OUTPUT_BIT + j` for output j.
+   */
+  readonly masks: readonly number[];
   /** How many edges to nothing follow those of the inputs: numbers that PyTorch takes for tensors. */
   readonly numberEdges?: number;
+  /** PyTorch's names of the inputs, for `grad_fn._saved_…`. Default: `self`, or `self` and `other`. */
+  readonly inputNames?: readonly string[];
+  /** What else PyTorch shows of a call there. Default: its attributes. */
+  readonly savedAttributes?: (attrs: A) => Readonly<Record<string, unknown>>;
   /** PyTorch keeps a number among the operands as a tensor: backward lets go of it, and does not run again. */
   readonly runsOnce?: boolean;
   /** Which outputs of several have a gradient; all floating-point ones if absent. */
@@ -99,6 +109,35 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     // PyTorch numbers the overloads of an op; those whose number is not 0 have it in their name.
     const name = this.op.nodeName;
     return /Backwards?\d$|Backwards$/.test(name) ? name : `${name}0`;
+  }
+
+  override shown(): this {
+    exposeSaved(this, () => this.savedAttributes());
+    return this;
+  }
+
+  private savedAttributes(): SavedAttribute[] {
+    const { op, attrs, inputCount, outputCount } = this;
+    const list: SavedAttribute[] = [];
+    const inputs = op.inputNames ?? defaultInputNames(inputCount);
+    const mask = op.masks.reduce((a, b) => a | b, 0);
+    for (let i = 0; i < inputCount; i++) {
+      if (i >= inputs.length || !(mask & (1 << i))) continue;
+      const raw = (): SavedTensor | null => savedAt(this.savedInputs, i);
+      list.push({ name: inputs[i], raw, value: () => raw()?.unpack(this) ?? null });
+    }
+    outputNames(outputCount).forEach((name, j) => {
+      if (!(mask & (1 << (OUTPUT_BIT + j)))) return;
+      const raw = (): SavedTensor | null => savedAt(this.savedOutputs, j);
+      list.push({ name, raw, value: () => raw()?.unpack(this) ?? null });
+    });
+    const others = op.savedAttributes?.(attrs) ?? attrs;
+    if (typeof others === "object" && others !== null) {
+      for (const [name, value] of Object.entries(others)) {
+        if (isShown(name, value)) list.push({ name, value: () => value });
+      }
+    }
+    return list;
   }
 
   input(i: number): Tensor {
@@ -201,6 +240,17 @@ export class OpNode<A> extends Node implements GradientContext<A> {
 
 const exists = (node: Node | null): boolean => node !== null;
 const nothing = (): null => null;
+
+/** Whether an attribute is one of PyTorch's, rather than a detail of how the op is computed here. */
+function isShown(name: string, value: unknown): boolean {
+  const plain = (v: unknown): boolean => v === null || typeof v !== "object";
+  return /^[a-z0-9_]+$/.test(name) && (Array.isArray(value) ? value.every(plain) : plain(value));
+}
+
+function savedAt(list: readonly (SavedTensor | null)[] | null, i: number): SavedTensor | null {
+  if (list === null) throw releasedError();
+  return list[i] ?? null;
+}
 
 /** Lets go of saved tensors; whether there were any. */
 function releaseAll(list: readonly (SavedTensor | null)[] | null): boolean {

@@ -336,9 +336,16 @@ function moveRetained(self: Tensor, before: Node | null, after: Node, output: nu
   after.retained.push({ output, tensor: self });
 }
 
-Object.defineProperty(Tensor.prototype, "grad_fn", {
+Object.defineProperty(Tensor.prototype, "historyNode", {
   get(this: Tensor) {
     return currentGradFn(this);
+  },
+  configurable: true,
+});
+
+Object.defineProperty(Tensor.prototype, "grad_fn", {
+  get(this: Tensor) {
+    return currentGradFn(this)?.shown() ?? null;
   },
   configurable: true,
 });

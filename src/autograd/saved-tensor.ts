@@ -103,7 +103,7 @@ export class SavedTensor {
   private pack(hooks: SavedTensorHooks, shown: Tensor): void {
     const tensor = this.tensor as Tensor;
     const before = tensor.version.value;
-    const gradFn = tensor.grad_fn;
+    const gradFn = tensor.historyNode;
     const value = withGradMode(false, () => hooks.pack(shown));
     if (tensor.version.value !== before) {
       throw new RuntimeError(
@@ -176,7 +176,7 @@ export class SavedTensor {
       );
     }
     if (tensor.version.value !== this.version) {
-      const maker = output >= 0 ? node : tensor.grad_fn;
+      const maker = output >= 0 ? node : tensor.historyNode;
       const which = maker
         ? `, which is output ${output >= 0 ? output : tensor.outputNumber} of ${operationName(maker)},`
         : "";

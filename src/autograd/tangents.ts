@@ -97,7 +97,7 @@ export function primalOf(tensor: Tensor): Tensor {
   );
   primal.version = tensor.version;
   primal.wrapping = tensor.wrapping;
-  const node = tensor.grad_fn;
+  const node = tensor.historyNode;
   if (node !== null) {
     primal.gradFn = node;
     primal.outputNumber = tensor.outputNumber;

@@ -27,7 +27,7 @@ function throughNode(values: unknown[], attach: (node: Node) => void): [unknown[
   const tensors = positions.map((i) => values[i] as Tensor);
   if (!is_grad_enabled() || !tensors.some((t) => t.requires_grad)) return [values, null];
   const passed = BackwardHookFunction.apply(...tensors);
-  const node = passed.find((t) => t.grad_fn?.name() === "BackwardHookFunctionBackward")?.grad_fn;
+  const node = passed.find((t) => t.historyNode?.name() === "BackwardHookFunctionBackward")?.historyNode;
   if (!node) throw new RuntimeError("Error while setting up backward hooks: no tensor has a history");
   attach(node);
   const out = values.slice();
@@ -157,7 +157,7 @@ export function attachOldHooks(
   inputs: readonly unknown[],
   result: unknown,
 ): void {
-  const node = firstTensor(result).grad_fn;
+  const node = firstTensor(result).historyNode;
   if (node === null) return;
   for (const hook of hooks) {
     node.register_hook((gradInputs, gradOutputs) => listed(hook(module, gradInputs, gradOutputs)));
@@ -195,7 +195,7 @@ function warnOfOldHooks(inputs: readonly unknown[], result: unknown, node: Node)
     return;
   }
   const nodesOf = (tensors: readonly Tensor[]): Set<Node | null> =>
-    new Set(tensors.map((t) => t.grad_fn).filter((n) => n !== null));
+    new Set(tensors.map((t) => t.historyNode).filter((n) => n !== null));
   const made = nodesOf(outputs);
   if (made.size === 0 || (made.size === 1 && !made.has(node))) {
     say(

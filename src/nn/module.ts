@@ -130,7 +130,7 @@ export class Module extends HookedModule {
       if (grad === null) continue;
       if (forget) dropGradient(parameter);
       else {
-        if (grad.grad_fn === null) grad.requires_grad_(false);
+        if (grad.historyNode === null) grad.requires_grad_(false);
         else grad.detach_();
         grad.zero_();
       }
@@ -259,7 +259,7 @@ function copyValue(value: unknown, copies: Map<object, object>): unknown {
   if (!is_tensor(value)) return value;
   const known = copies.get(value);
   if (known !== undefined) return known;
-  if (value.grad_fn !== null) {
+  if (value.historyNode !== null) {
     throw new RuntimeError(
       "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.",
     );

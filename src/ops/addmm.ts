@@ -104,6 +104,7 @@ const scaled = (g: Tensor, factor: number | bigint): Tensor => (Number(factor) =
 
 const addmmOp: Primitive<Factors> = inplaceable<Factors>({
   name: "addmm",
+  inputNames: ["self", "mat1", "mat2"],
   batch: (call) => {
     const { attrs, batched, form, inputs, size, values } = call;
     const [self, a, b] = values;
@@ -143,6 +144,7 @@ const addmmOp: Primitive<Factors> = inplaceable<Factors>({
 
 const addmvOp = inplaceable<Factors>({
   name: "addmv",
+  inputNames: ["self", "mat", "vec"],
   batch: (call) => {
     const [self, a, x] = call.values;
     const column = (call.batched[0] ? withRank(self, 2) : self).unsqueeze(-1);
@@ -224,6 +226,7 @@ function addedStacks(call: BatchedCall<Factors>, rank: number, [self, a, b]: rea
 /** The same for each matrix of a stack; stacks of stacks are for torch.vmap. */
 const baddbmmOp: Primitive<Factors> = inplaceable<Factors>({
   name: "baddbmm",
+  inputNames: ["self", "batch1", "batch2"],
   batch: (call) => addedStacks(call, 3, call.values),
   compute: (inputs, factors, target) => {
     const [, a, b] = inputs;

@@ -86,6 +86,7 @@ export const logaddexp2: BinaryFunction = withoutInplace(
 
 const lerpOp = new PointwiseOp({
   name: "lerp",
+  operandNames: ["self", "end", "weight"],
   overload: ([, , weight]) => (weight ? 0 : 1),
   operands: 3,
   // From the nearer end, so that weight 1 gives `end` exactly.

@@ -76,6 +76,7 @@ function batchedConvolution(call: BatchedCall<ConvAttrs>): Tensor {
 
 const convolutionOp: PrimitiveCall<ConvAttrs> = primitive<ConvAttrs>({
   name: "convolution",
+  inputNames: ["input", "weight", "bias"],
   batch: batchedConvolution,
   compute: ([x, w, bias], attrs) => {
     if (!attrs.transposed) return convolve(x, w, bias ?? null, attrs);

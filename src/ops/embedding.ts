@@ -24,6 +24,8 @@ interface EmbeddingAttrs {
 
 const embeddingOp: PrimitiveCall<EmbeddingAttrs> = primitive<EmbeddingAttrs>({
   name: "embedding",
+  inputNames: ["weight", "indices"],
+  savedAttributes: ({ padding, scale }) => ({ padding_idx: padding, scale_grad_by_freq: scale }),
   batch: (call) => {
     const { attrs, batched, inputs, size, values } = call;
     const [weight, indices] = values;

@@ -45,6 +45,7 @@ function slices(x: Tensor, dim: number, index: Tensor, negative = false): Access
 
 const indexSelectOp = primitive<{ dim: number }>({
   name: "index_select",
+  inputNames: ["self", "index"],
   batch: (call) => {
     const { attrs, batched, inputs, size, values } = call;
     const [x, index] = values;

@@ -33,6 +33,7 @@ const TRANSPOSED: ProductAttrs = { transposed: true };
 
 const mmPrimitive: Primitive<ProductAttrs> = toPrimitive<ProductAttrs>({
   name: "mm",
+  inputNames: ["self", "mat2"],
   forward: "multilinear",
   // Many matrices times one are one taller matrix.
   batch: ({ values: [a, b], batched }) => (batched[1] ? batchedOp([a, b], { name: "bmm" }) : matmul(a, b)),
@@ -90,6 +91,7 @@ function alignedStacks<A>(call: BatchedCall<A>): Tensor | Tensor[] {
 /** Products of stacks of matrices; the batch dimensions of `b` and `a` are broadcast. */
 const batchedPrimitive: Primitive<{ name: string }> = toPrimitive<{ name: string }>({
   name: "bmm",
+  inputNames: ["self", "mat2"],
   forward: "multilinear",
   batch: alignedStacks,
   compute: ([a, b], _, target) => multiplyStacks(a, b, target ?? null),
@@ -157,6 +159,7 @@ export function bmm(self: Tensor, mat2: Tensor, options?: ProductOptions): Tenso
 
 const mvPrimitive: Primitive<null> = toPrimitive<null>({
   name: "mv",
+  inputNames: ["self", "vec"],
   forward: "multilinear",
   batch: ({ values: [a, x], batched }) => {
     if (!batched[0]) return mm(x, a.t());

@@ -158,6 +158,8 @@ interface Accessors {
   data: Tensor;
   /** The node that recorded how this tensor was made, or null for a leaf. */
   readonly grad_fn: Node | null;
+  /** @internal The same, not prepared for a user to look at. */
+  readonly historyNode: Node | null;
   /** Dimensions in reverse order. */
   readonly T: Tensor;
   /** The last two dimensions swapped. */

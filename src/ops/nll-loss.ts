@@ -252,6 +252,7 @@ const backwardOp: PrimitiveCall<BackwardAttrs> = primitive<BackwardAttrs>({
 function nllOp(node: string): (inputs: readonly Tensor[], attrs: NllAttrs) => Tensor[] {
   return primitiveMany<NllAttrs>({
     name: "nll_loss_forward",
+    inputNames: ["self", "target", "weight"],
     batch: batchedForward,
     nodeName: node,
     differentiableOutputs: [true, false],

@@ -117,6 +117,9 @@ function batchedTraining(call: BatchedCall<NormAttrs>): Tensor[] | null {
 function normPrimitive(name: string, keepsFormat: boolean, saved: readonly number[] = [0, 1]) {
   return primitiveMany<NormAttrs>({
     name,
+    // Which inputs follow depends on the call.
+    inputNames: ["input"],
+    savedAttributes: ({ eps }) => ({ eps }),
     batch: batchedTraining,
     compute: (inputs, attrs) => {
       const [weight, bias] = parametersOf(inputs, attrs);
@@ -245,6 +248,8 @@ export function layer_norm(
 
 const batchNormEvalOp = primitiveMany<NormAttrs>({
   name: "native_batch_norm",
+  inputNames: ["input"],
+  savedAttributes: ({ eps }) => ({ eps }),
   batch: (call) => {
     // The statistics are read, not written.
     const plain = call.values.map((t, i) => (i < call.values.length - 2 ? t : t.contiguous()));

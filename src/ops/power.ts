@@ -65,6 +65,7 @@ function exponentGradient(g: Tensor, c: PointwiseContext): Tensor {
 
 const powOp = new PointwiseOp({
   name: "pow",
+  operandNames: ["self", "exponent"],
   overload: ([base, exponent]) => (base ? 2 : exponent ? 0 : 1),
   operands: 2,
   kernel: ([x, y], _, { variant, type }) => {

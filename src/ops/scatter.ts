@@ -29,6 +29,7 @@ function alongDim(x: Tensor, dim: number, index: Tensor): Access {
 
 const gatherOp = primitive<{ dim: number }>({
   name: "gather",
+  inputNames: ["self", "index"],
   batch: sameRanks(1),
   compute: ([x, index], { dim }) => {
     const out = allocate(x.dtype, index.sizes);

@@ -15,6 +15,7 @@ import { requireFits } from "./kernels/guards.ts";
 
 const whereOp: PointwiseOp = new PointwiseOp({
   name: "where",
+  operandNames: ["condition", "self", "other"],
   operands: 3,
   raw: [0],
   kernel: ([condition, a, b]) => condition.cast("bool").select(a, b),
@@ -62,6 +63,7 @@ function selectWhere(...args: unknown[]): Tensor | Tensor[] {
 
 const maskedFillOp: PointwiseOp = new PointwiseOp({
   name: "masked_fill",
+  operandNames: ["self", "mask", "value"],
   overload: ([, , value]) => (value ? 0 : 1),
   operands: 3,
   raw: [1],
@@ -182,6 +184,7 @@ function clampKernel(x: Expr, bounds: readonly Expr[], variant: string): Expr {
 
 const clampSpec: PointwiseSpec = {
   name: "clamp",
+  operandNames: ["self", "min", "max"],
   overload: ([, ...bounds]) => (bounds.includes(true) ? 1 : 0),
   operands: 3,
   kernel: ([x, ...bounds], _, { variant, type }) => {

@@ -171,7 +171,7 @@ function tangentText(self: Tensor): string | null {
 /** The node's name; a view whose history was invalidated by an in-place change has none, and is printed all the same. */
 function gradFnName(self: Tensor): string | null {
   try {
-    return self.grad_fn?.name().replace("torch::autograd::", "") ?? null;
+    return self.historyNode?.name().replace("torch::autograd::", "") ?? null;
   } catch {
     return "Invalid";
   }

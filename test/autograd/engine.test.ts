@@ -279,3 +279,76 @@ test("a printed view whose history was invalidated says so", () => {
   assert.equal(String(y.slice(0, 0, 1).mul_(2)), "tensor([6.], grad_fn=<AsStridedBackward0>)");
   assert.equal(String(y), "tensor([6., 3.], grad_fn=<CopySlices>)");
 });
+
+test("what a node keeps, by PyTorch's names", () => {
+  const a = torch.tensor([1, 2.5], { requires_grad: true });
+  const b = torch.ones(2, { requires_grad: true });
+  const saved = (t: Tensor): Record<string, unknown> => {
+    const node = t.grad_fn as object;
+    const names = Object.getOwnPropertyNames(node).filter((name) => name.startsWith("_saved_"));
+    return Object.fromEntries(names.map((name) => [name.slice(7), (node as Record<string, unknown>)[name]]));
+  };
+  assert.deepEqual(saved(a.pow(2)), { self: a, exponent: 2 });
+  assert.deepEqual(saved(a.mul(b)), { self: a, other: b });
+  assert.deepEqual(saved(a.clamp(0, 1)), { self: a, min: 0, max: 1 });
+  assert.deepEqual(saved(a.select(0, 1)), { dim: 0, index: 1 });
+  const y = a.exp();
+  assert.deepEqual(values(saved(y).result as Tensor), values(y));
+  const weight = torch.ones(1, 1, 2, 2, { requires_grad: true });
+  const image = torch.ones(1, 1, 3, 3);
+  const conv = saved(torch.nn.functional.conv2d(image, weight, { padding: 1 }));
+  assert.equal(conv.input, image);
+  // The gradient of the image is not wanted, so its factor is not kept.
+  assert.deepEqual([conv.weight, conv.stride, conv.padding, conv.groups], [null, [1, 1], [1, 1], 1]);
+
+  // Hooks on one saved tensor of an operation.
+  const product = a.mul(b);
+  const raw = product.grad_fn?._raw_saved_other as InstanceType<typeof torch.autograd.graph.SavedTensor>;
+  raw.register_hooks(
+    (t) => t.mul(10),
+    (t: Tensor) => t,
+  );
+  const [inner] = product.sum().grad_fn?.next_functions[0] ?? [];
+  assert.equal(inner, product.grad_fn);
+  product.sum().backward();
+  assert.deepEqual(
+    [values(a.grad), values(b.grad)],
+    [
+      [10, 10],
+      [1, 2.5],
+    ],
+  );
+  assert.throws(() => product.grad_fn?._saved_self, { name: "RuntimeError", message: /already been freed/ });
+});
+
+test("backward of a step allocates no more than forward did", () => {
+  const net = new torch.nn.Sequential(
+    new torch.nn.Conv2d(3, 6, 5),
+    new torch.nn.ReLU(),
+    new torch.nn.MaxPool2d(2),
+    new torch.nn.Flatten(),
+    new torch.nn.Linear(6 * 14 * 14, 84),
+    new torch.nn.Tanh(),
+    new torch.nn.Linear(84, 10),
+  );
+  const x = torch.randn(16, 3, 32, 32);
+  const labels = torch.arange(16).remainder(10);
+  const peak = (run: () => void): number => {
+    torch.reset_peak_memory_stats();
+    const before = torch.memory_stats()["allocated_bytes.all.current"];
+    run();
+    return torch.memory_stats()["allocated_bytes.all.peak"] - before;
+  };
+  const step = (): [number, number] => {
+    for (const p of net.parameters()) p.grad = null;
+    let loss!: Tensor;
+    const forward = peak(() => {
+      loss = torch.nn.functional.cross_entropy(net(x), labels);
+    });
+    return [forward, peak(() => loss.backward())];
+  };
+  step();
+  const [forward, backward] = step();
+  const gradients = [...net.parameters()].reduce((sum, p) => sum + p.nbytes, 0);
+  assert.ok(backward <= forward + gradients, `forward ${forward} bytes, backward ${backward}, gradients ${gradients}`);
+});

@@ -2,6 +2,7 @@
  * The pointwise kind: one element of each operand gives one element of the result, with broadcasting and type
  * promotion. `unary` and `binary` (in their own files) are its usual forms.
  */
+import { defaultInputNames } from "../../autograd/saved-attributes.ts";
 import {
   type BatchedCall,
   dispatch,
@@ -72,6 +73,8 @@ export interface PointwiseSpec {
   readonly name: string;
   /** How many operands. */
   readonly operands: number;
+  /** PyTorch's names of them. Default: `self`, `other`. */
+  readonly operandNames?: readonly string[];
   readonly promote?: PromoteRule;
   /** Operands that take no part in promotion; the kernel gets them in the compute type of their own dtype. */
   readonly raw?: readonly number[];
@@ -95,6 +98,10 @@ export interface PointwiseSpec {
   readonly nodeName?: string;
   /** PyTorch's number of the overload, where it depends on which operands are numbers: `PowBackward1` for two tensors. */
   readonly overload?: (isNumber: readonly boolean[]) => number;
+}
+
+function operandNames(spec: PointwiseSpec): readonly string[] {
+  return spec.operandNames ?? defaultInputNames(spec.operands);
 }
 
 const NO_SCALARS: Scalars = Object.freeze({});
@@ -237,6 +244,7 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
   readonly masks: readonly number[];
   readonly view = "none";
   readonly forward = "pointwise";
+  readonly inputNames: readonly string[];
   readonly elementwise = true;
   readonly numberEdges: number;
   readonly allowsOverlap: boolean;
@@ -257,6 +265,8 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
     this.nodeName = (spec.nodeName ?? nodeNameOf(spec.name)) + (spec.overload?.(isNumber) ?? "");
     // Where an op has no overload of its own for numbers, PyTorch makes tensors of them.
     this.numberEdges = spec.overload === undefined && spec.operands === 2 && isNumber[1] && !isNumber[0] ? 1 : 0;
+    const names = operandNames(spec);
+    this.inputNames = names.filter((_, i) => !isNumber[i]);
     this.allowsOverlap = spec.allowsOverlap === true;
     this.runsOnce = spec.keepsNumbers === true && isNumber.includes(true);
     this.differentiable = spec.gradients !== undefined;
@@ -446,6 +456,14 @@ class PointwiseForm implements Primitive<PointwiseAttrs> {
         row.store(inputs.length, this.element(values, params, attrs.variant, common, type, target.dtype)),
     });
     return target;
+  }
+
+  savedAttributes(attrs: PointwiseAttrs): Record<string, unknown> {
+    const shown: Record<string, unknown> = {};
+    attrs.numbers.forEach((number, i) => {
+      if (number !== null) shown[operandNames(this.spec)[i]] = number;
+    });
+    return Object.assign(shown, attrs.scalars);
   }
 
   /** Samples go along as a further broadcast dimension. */

@@ -23,6 +23,10 @@ export interface PrimitiveSpec<A> {
   readonly view?: "view" | "multi_view" | "alias";
   readonly differentiableOutputs?: readonly boolean[];
   readonly nodeName?: string;
+  /** PyTorch's names of the inputs, for `grad_fn._saved_…`. Default: `self`, or `self` and `other`. */
+  readonly inputNames?: readonly string[];
+  /** What else PyTorch shows of a call there. Default: its attributes. */
+  readonly savedAttributes?: (attrs: A) => Readonly<Record<string, unknown>>;
   readonly random?: boolean;
   /** What the op does under torch.vmap: see `BatchRule`. define/batch.ts has the usual rules. */
   readonly batch?: BatchRule<A>;
@@ -50,6 +54,8 @@ export function toPrimitive<A>(spec: PrimitiveSpec<A>): Primitive<A> {
     batch: spec.batch,
     random: spec.random,
     forward: spec.forward,
+    inputNames: spec.inputNames,
+    savedAttributes: spec.savedAttributes,
   };
 }
 

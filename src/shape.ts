@@ -76,6 +76,12 @@ export function broadcastStrides(shape: Shape, strides: Shape, target: Shape): n
   return out;
 }
 
+/** Whether a tensor of the shape `from` broadcasts to the shape `to`. */
+export function expandsTo(from: Shape, to: Shape): boolean {
+  const extra = to.length - from.length;
+  return extra >= 0 && from.every((size, d) => size === 1 || size === to[d + extra]);
+}
+
 /** A dimension number in [0, rank); negative ones count from the end. A scalar has dimensions -1 and 0. */
 export function normalizeDim(dim: number, rank: number): number {
   if (typeof dim !== "number" || !Number.isInteger(dim)) {

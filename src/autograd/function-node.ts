@@ -1,7 +1,7 @@
 /** The node of a custom function, which is also the context that its methods share. */
 import { DType } from "../dtype.ts";
 import { AssertionError, NotImplementedError, RuntimeError } from "../errors.ts";
-import { describe, type Shape, sameShape, shapeText } from "../shape.ts";
+import { describe, expandsTo, type Shape, sameShape, shapeText } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { type Gradients, type InputMetadata, Node, releasedError } from "./node.ts";
 import type { Edge } from "./record.ts";
@@ -276,12 +276,6 @@ export class FunctionNode extends Node {
     for (const saved of this.#saved ?? []) saved?.release();
     this.#saved = null;
   }
-}
-
-/** Whether a tensor of the shape `from` broadcasts to the shape `to`. */
-function expandsTo(from: Shape, to: Shape): boolean {
-  const extra = to.length - from.length;
-  return extra >= 0 && from.every((size, d) => size === 1 || size === to[d + extra]);
 }
 
 /** The method that gives the gradients; `vjp` is another name of `backward`. */

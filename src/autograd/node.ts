@@ -50,8 +50,7 @@ export abstract class Node {
   postHooks: NodeHook[] | null = null;
   /** What the operation kept for backward, by PyTorch's names, and the `SavedTensor` in which it did. */
   readonly [saved: `_saved_${string}` | `_raw_saved_${string}`]: unknown;
-  /** Anything a user wants to keep with the node. */
-  readonly metadata: Record<string, unknown> = {};
+  private kept: Record<string, unknown> | null = null;
 
   constructor(nextNodes: (Node | null)[], nextOutputs: number[]) {
     this.nextNodes = nextNodes;
@@ -90,6 +89,12 @@ export abstract class Node {
   /** The same for all outputs, as PyTorch has it. */
   get _input_metadata(): readonly (InputMetadata | null)[] {
     return Array.from({ length: this.outputCount }, (_, i) => this.inputMetadata(i));
+  }
+
+  /** Anything a user wants to keep with the node. */
+  get metadata(): Record<string, unknown> {
+    this.kept ??= {};
+    return this.kept;
   }
 
   /** Later operations have greater numbers. */

@@ -2,7 +2,8 @@
 
 import { isRecording } from "../context/grad-mode.ts";
 import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
+import { RuntimeError } from "../errors.ts";
+import { expandsTo, type Shape, shapeText } from "../shape.ts";
 import { type Storage, trackStorages } from "../storage/storage.ts";
 import { Tensor } from "../tensor.ts";
 import { isWanted } from "./graph-task.ts";
@@ -214,6 +215,14 @@ export class OpNode<A> extends Node implements GradientContext<A> {
     return results;
   }
 
+  private summed(g: Tensor, i: number): Tensor {
+    const shape = this.inputShapes[i];
+    if (expandsTo(shape, g.sizes)) return g.sum_to_size(shape);
+    throw new RuntimeError(
+      `Function ${this.name()} returned an invalid gradient at index ${i} - got ${shapeText(g.sizes)} but expected shape compatible with ${shapeText(shape)}`,
+    );
+  }
+
   /** Gradients get the shape and the dtype of the inputs they belong to: sums over what was broadcast. */
   private conform(results: Gradients): Gradients {
     const count = this.nextNodes.length;
@@ -222,7 +231,7 @@ export class OpNode<A> extends Node implements GradientContext<A> {
       let g = results[i];
       if (g !== null && g !== undefined && this.nextNodes[i] !== null) {
         const shape = this.inputShapes[i];
-        if (g.sizes !== shape && !sameSizes(g.sizes, shape)) g = g.sum_to_size(shape);
+        if (g.sizes !== shape && !sameSizes(g.sizes, shape)) g = this.summed(g, i);
         if (g.dtype !== this.inputDTypes[i]) g = g.to(this.inputDTypes[i]);
         out[i] = g;
       } else out[i] = null;

@@ -124,7 +124,10 @@ export function expand(self: Tensor, ...size: (number | Shape)[]): Tensor {
       `expand(torch.${scalarTypeName(x.dtype)}Tensor{${shapeText(x.sizes)}}, size=${shapeText(wanted)}): the number of sizes provided (${wanted.length}) must be greater or equal to the number of dimensions in the tensor (${x.sizes.length})`,
     );
   }
-  const sizes = wanted.map((s, i) => {
+  const sizes = new Array<number>(wanted.length);
+  // From the last dimension, as PyTorch does: that is the one that its error names.
+  for (let i = wanted.length - 1; i >= 0; i--) {
+    const s = wanted[i];
     const own = i < lead ? 1 : x.sizes[i - lead];
     if (s === -1) {
       if (i < lead) {
@@ -132,15 +135,16 @@ export function expand(self: Tensor, ...size: (number | Shape)[]): Tensor {
           `The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension ${i}`,
         );
       }
-      return own;
+      sizes[i] = own;
+      continue;
     }
     if (s < 0 || (s !== own && own !== 1)) {
       throw new RuntimeError(
         `The expanded size of the tensor (${s}) must match the existing size (${own}) at non-singleton dimension ${i}.  Target sizes: ${shapeText(wanted)}.  Tensor sizes: ${shapeText(x.sizes)}`,
       );
     }
-    return s;
-  });
+    sizes[i] = s;
+  }
   return expandOp([x], { sizes });
 }
 

@@ -13,6 +13,7 @@ const files = [
   "conformance/gradcheck.test.ts",
   "conformance/module-derivatives.test.ts",
   "conformance/second.test.ts",
+  "conformance/tangents.test.ts",
   "memory/long.ts",
   "memory/soak.ts",
   "reliability/functions.test.ts",

@@ -10,7 +10,7 @@ import { gradientSamples } from "./gradients.ts";
 import { checkForwardMode } from "./tangents.ts";
 import { hasTarget, loadApi } from "./target.ts";
 
-const wanted = process.env.KINDLING_TANGENTS;
+const wanted = process.env.KINDLING_TANGENTS ?? (process.env.LONG_TESTS === "1" ? "all" : undefined);
 const most = wanted === "all" ? Number.POSITIVE_INFINITY : Number(wanted ?? 3);
 
 const api = await loadApi();

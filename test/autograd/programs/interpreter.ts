@@ -197,6 +197,7 @@ function within<R>(mode: Instruction["m"], body: () => R): R {
       return body();
     }
     default:
+      // biome-ignore lint/performance/noDynamicNamespaceImportAccess: programs name their ops; nothing here is bundled.
       return torch[mode](body);
   }
 }
@@ -219,6 +220,7 @@ const operations = {
   leaf(_: Machine, shape: number[], dtype: "float64", seed: number, requires_grad: boolean): Tensor {
     const n = shape.reduce((a, b) => a * b, 1);
     const values = Float64Array.from({ length: n }, (_x, k) => (((k * 37 + seed * 11) % 101) - 50) / 40);
+    // biome-ignore lint/performance/noDynamicNamespaceImportAccess: programs name their ops; nothing here is bundled.
     return torch.tensor(values).to(torch[dtype]).reshape(shape).clone().requires_grad_(requires_grad);
   },
   ints: (_: Machine, values: number[]) => torch.tensor(values, { dtype: torch.int64 }),
@@ -240,6 +242,7 @@ const operations = {
   },
   index_put_: (_: Machine, x: Tensor, index: Tensor[], value: Tensor, accumulate = false) =>
     x.index_put_(index, value, accumulate),
+  // biome-ignore lint/performance/noDynamicNamespaceImportAccess: programs name their ops; nothing here is bundled.
   to: (_: Machine, x: Tensor, dtype: "float64") => x.to(torch[dtype]),
   total(machine: Machine): Tensor {
     let out = torch.zeros([], { dtype: torch.float64 });

@@ -85,8 +85,11 @@ function cloneLike(grad: Tensor, variable: Tensor): Tensor {
     const memory = grad.new_empty(order.map((d) => grad.sizes[d]));
     return memory.permute(inverse(order)).detach().copy_(grad);
   }
-  if (order === null) return grad.clone({ memory_format: "contiguous_format" });
-  return grad.permute(order).clone({ memory_format: "contiguous_format" }).permute(inverse(order));
+  if (order === null && !variable.contiguousLayout) return grad.clone({ memory_format: "contiguous_format" });
+  const memory = (order === null ? grad : grad.permute(order)).clone({ memory_format: "contiguous_format" });
+  // PyTorch counts this copy as a change too.
+  memory.version.value = 1;
+  return order === null ? memory : memory.permute(inverse(order));
 }
 
 function inverse(order: readonly number[]): number[] {

@@ -79,7 +79,13 @@ function rootGradients(roots: readonly GradientTarget[], given: unknown): (Tenso
 
 /** The gradient of what the outputs do not depend on. */
 function unused(target: GradientTarget, createGraph: boolean): Tensor | null {
-  if (is_tensor(target)) return target.detach().new_zeros(target.sizes).requires_grad_(createGraph);
+  if (is_tensor(target)) {
+    // Laid out in memory as the tensor is.
+    const zeros = target.detach().clone();
+    zeros.zero_();
+    if (!zeros.version.inference) zeros.version.value = 0;
+    return zeros.requires_grad_(createGraph);
+  }
   const metadata = metadataOf(target);
   return metadata && zerosFor(metadata);
 }

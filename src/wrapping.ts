@@ -34,6 +34,15 @@ export function wrapAutograd(value: Tensor, level: TransformLevel): Tensor {
   return out;
 }
 
+/** Another tensor for the same memory at the same level, whose changes both count. It has no history. */
+export function aliasOf(tensor: Tensor): Tensor {
+  const { storage, dtype, sizes, strides, offset, contiguousLayout } = tensor;
+  const alias = new Tensor(storage, dtype, sizes, strides, offset, contiguousLayout);
+  alias.version = tensor.version;
+  alias.wrapping = tensor.wrapping;
+  return alias;
+}
+
 /** The tensor of a vmap level that stands for `value`, whose dimension `batchDim` is the batch. */
 export function wrapBatched(value: Tensor, batchDim: number, level: TransformLevel): Tensor {
   const first = batchDim === 0;

@@ -38,7 +38,7 @@ class Task {
 export type GradientTarget = Tensor | GradientEdge;
 
 /** Its place in the graph; null where it needs no gradient. */
-export function edgeOf(target: GradientTarget): Edge | null {
+function edgeOf(target: GradientTarget): Edge | null {
   if (target instanceof GradientEdge) return { node: target.node, output: target.output_nr };
   return gradientEdge(target);
 }

@@ -117,8 +117,8 @@ export function make_dual(tensor: Tensor, tangent: Tensor, options: { readonly l
   return makeDual(tensor, tangent, level);
 }
 
-/** The same at a level of the caller's. */
-export function makeDual(tensor: Tensor, tangent: Tensor, level: DualLevel): Tensor {
+/** The same at a given level. */
+function makeDual(tensor: Tensor, tangent: Tensor, level: DualLevel): Tensor {
   if (tangentOf(tensor) !== null) {
     throw new RuntimeError(
       "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not supported.",

@@ -1,7 +1,8 @@
 /** The tangents that forward-mode differentiation keeps with tensors. */
 import { RuntimeError } from "../errors.ts";
 import { shapeText } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
+import { aliasOf } from "../wrapping.ts";
 import { gradientAccumulator } from "./accumulate.ts";
 import { type DualLevel, tangentsMayExist } from "./dual-level.ts";
 import { denseOrder, sameLayout } from "./layout.ts";
@@ -87,16 +88,7 @@ export function overwriteTangent(tensor: Tensor, tangent: Tensor | null, level: 
 /** The tensor without its tangent: the same memory and the same history. */
 export function primalOf(tensor: Tensor): Tensor {
   if (tangentOf(tensor) === null) return tensor;
-  const primal = new Tensor(
-    tensor.storage,
-    tensor.dtype,
-    tensor.sizes,
-    tensor.strides,
-    tensor.offset,
-    tensor.contiguousLayout,
-  );
-  primal.version = tensor.version;
-  primal.wrapping = tensor.wrapping;
+  const primal = aliasOf(tensor);
   const node = tensor.historyNode;
   if (node !== null) {
     primal.gradFn = node;

@@ -20,8 +20,8 @@ import {
 } from "../dispatch.ts";
 import { RuntimeError } from "../errors.ts";
 import { lastStorageSerial } from "../storage/storage.ts";
-import { Tensor } from "../tensor.ts";
-import { living, wrapAutograd } from "../wrapping.ts";
+import type { Tensor } from "../tensor.ts";
+import { aliasOf, living, wrapAutograd } from "../wrapping.ts";
 import { Level } from "./level.ts";
 
 export class AutogradLevel extends Level {
@@ -145,16 +145,7 @@ export class AutogradLevel extends Level {
 
   /** Makes a tensor of the level below, which nobody but the transformed function has, one of this level. */
   private adopt(tensor: Tensor): void {
-    const value = new Tensor(
-      tensor.storage,
-      tensor.dtype,
-      tensor.sizes,
-      tensor.strides,
-      tensor.offset,
-      tensor.contiguousLayout,
-    );
-    value.version = tensor.version;
-    value.wrapping = tensor.wrapping;
+    const value = aliasOf(tensor);
     value.viewInfo = tensor.viewInfo;
     value.gradFn = tensor.gradFn;
     value.outputNumber = tensor.outputNumber;

@@ -352,3 +352,16 @@ test("backward of a step allocates no more than forward did", () => {
   const gradients = [...net.parameters()].reduce((sum, p) => sum + p.nbytes, 0);
   assert.ok(backward <= forward + gradients, `forward ${forward} bytes, backward ${backward}, gradients ${gradients}`);
 });
+
+test("saved tensors may change where that is allowed", () => {
+  const { allow_mutation_on_saved_tensors } = torch.autograd.graph;
+  const x = torch.ones(2, { requires_grad: true });
+  allow_mutation_on_saved_tensors(() => {
+    const c = x.clone();
+    const product = c.mul(c).sum();
+    c.mul_(5);
+    product.backward();
+    assert.throws(() => allow_mutation_on_saved_tensors(() => 0), /cannot be nested/);
+  });
+  assert.deepEqual(values(x.grad), [2, 2]);
+});

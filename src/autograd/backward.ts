@@ -138,7 +138,8 @@ export interface GradOptions extends BackwardCallOptions {
   readonly is_grads_batched?: boolean;
 }
 
-const GRAD_NAMES = [
+/** The arguments of `grad` after its outputs and inputs. */
+export const GRAD_NAMES: readonly string[] = [
   "grad_outputs",
   "retain_graph",
   "create_graph",

@@ -1,5 +1,11 @@
 /** `torch.autograd.grad`, with `is_grads_batched`: many vectors at once, in one backward pass under vmap. */
-import { type GradOptions, type OneOrMore, type OutputGradients, grad as plainGrad } from "../autograd/backward.ts";
+import {
+  GRAD_NAMES,
+  type GradOptions,
+  type OneOrMore,
+  type OutputGradients,
+  grad as plainGrad,
+} from "../autograd/backward.ts";
 import type { GradientTarget } from "../autograd/engine.ts";
 import { RuntimeError, ValueError } from "../errors.ts";
 import { namedArguments } from "../keywords.ts";
@@ -7,8 +13,6 @@ import { sameShape, shapeText } from "../shape.ts";
 import { is_tensor, type Tensor } from "../tensor.ts";
 import { wrapBatched } from "../wrapping.ts";
 import { BatchLevel } from "./batch-level.ts";
-
-const NAMES = ["grad_outputs", "retain_graph", "create_graph", "is_grads_batched", "allow_unused", "materialize_grads"];
 
 /**
  * Gradients of the sum of `outputs` (weighted by `grad_outputs`) with respect to `inputs`, one for each; nothing is
@@ -27,7 +31,7 @@ export function grad(
   ...rest: (boolean | null | GradOptions)[]
 ): Tensor[];
 export function grad(outputs: OneOrMore, inputs: OneOrMore, ...rest: unknown[]): (Tensor | null)[] {
-  const values = namedArguments("grad", NAMES, rest);
+  const values = namedArguments("grad", GRAD_NAMES, rest);
   if (values.is_grads_batched !== true) return plainGrad(outputs, inputs, ...(rest as GradOptions[]));
   const roots = (Array.isArray(outputs) ? outputs : [outputs]) as readonly GradientTarget[];
   const given = values.grad_outputs ?? null;
